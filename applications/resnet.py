@@ -1,0 +1,198 @@
+"""ResNet: pre-activation for CIFAR-sized images, post-activation (as in `keras.applications`) for ImageNet's.
+
+Reference:
+    He et al., Deep residual learning for image recognition, 2016, https://arxiv.org/abs/1512.03385
+    He et al., Identity mappings in deep residual networks, 2016, https://arxiv.org/abs/1603.05027
+"""
+
+from keras import layers
+
+from keras_sparse import aggregation as aggregations
+from keras_sparse.applications.conventions import SHARED_DOC, Conventions, variant
+from keras_sparse.applications.stages import cifar_network
+from keras_sparse.layers import SparseAggregation
+from keras_sparse.layers.preactivation_unit import BATCH_NORM, he_normal_fan_out
+
+
+def ResNet(
+    depth,
+    growth_rate=16,
+    bottleneck=True,
+    pattern="all",
+    base=2,
+    operator="sum",
+    stem_filters=None,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=10,
+    classifier_activation="softmax",
+    name="resnet",
+):
+    return cifar_network(
+        Conventions(
+            owner="ResNet",
+            default_size=32,
+            minimum_size=4,
+            include_top=include_top,
+            weights=weights,
+            input_tensor=input_tensor,
+            input_shape=input_shape,
+            pooling=pooling,
+            classes=classes,
+            classifier_activation=classifier_activation,
+            name=name,
+        ),
+        depth=depth,
+        growth_rate=growth_rate,
+        bottleneck=bottleneck,
+        compression=None,
+        pattern=pattern,
+        base=base,
+        operator=operator,
+        stem_filters=stem_filters,
+        stem_multiple=1,
+    )
+
+
+ResNet.__doc__ = f"""Pre-activation ResNet for CIFAR-sized images: each unit reads the sum of all outputs before it.
+
+    Its sparse twin is `SparseNet(depth, 16, operator="sum")`, with the same parameters and fewer terms in each sum.
+
+    Args:
+        depth: Integer, layers with weights: `(depth - 2) // 9` units a stage, without bottleneck `(depth - 2) // 6`.
+        growth_rate: Integer, width of the first stage, doubled from stage to stage; or three, one for each stage.
+            With bottleneck a unit's output is four times as wide.
+        bottleneck: Boolean, 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.
+        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
+        base: Integer >= 2, of the exponential and hybrid patterns.
+        operator: "sum" or "mean" ("concat" makes it a `DenseNet`).
+        stem_filters: Integer, filters of the first convolution; by default the first width.{
+    SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range, or contradicts another.
+
+    Example:
+        >>> ResNet(depth=56).count_params()
+    """
+
+
+def _imagenet(
+    units,
+    owner,
+    aggregation="residual",
+    base=2,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+):
+    conventions = Conventions(
+        owner=owner,
+        default_size=224,
+        minimum_size=32,
+        include_top=include_top,
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        name=name,
+    )
+    image = conventions.image()
+    network = _PostActivation(conventions, aggregation, base)
+    x = network.stem(image)
+    for stage, count in enumerate(units):
+        x = network.stage(x, stage, count)
+    return conventions.model(image, conventions.classify(x))
+
+
+_imagenet.__doc__ = f"""{{name}} for ImageNet-sized images, layer for layer that of `keras.applications`.
+
+    Args:
+        aggregation: "residual" (the default), the running sum that is rectified after every unit; or a pattern
+            (name or `Pattern`): each unit then reads the rectified sum of the outputs that the pattern selects in
+            its stage, the projected input among them. "all" differs from "residual" in that only the sum is
+            rectified, not each step of it. Parameters are the same in every case.
+        base: Integer >= 2, of the exponential and hybrid patterns.{
+    SHARED_DOC.format(default_shape="(224, 224, 3)").rstrip(" ")}
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> {{name}}(aggregation="exponential", classes=1000).count_params()
+    """
+
+
+class _PostActivation:
+    """Convolutions with biases, normalised after; layer names are those of `keras.applications`."""
+
+    def __init__(self, conventions, pattern, base):
+        self.axis = conventions.axis
+        self.data_format = conventions.data_format
+        self.pattern = None
+        if pattern != "residual":
+            self.pattern = aggregations.get_pattern(pattern, base, conventions.owner)
+
+    def _convolve(self, x, filters, kernel_size, name, strides=1, padding="same"):
+        x = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            kernel_initializer=he_normal_fan_out(),
+            data_format=self.data_format,
+            name=f"{name}_conv",
+        )(x)
+        return layers.BatchNormalization(axis=self.axis, name=f"{name}_bn", **BATCH_NORM)(x)
+
+    def stem(self, x):
+        options = {"data_format": self.data_format}
+        x = layers.ZeroPadding2D(3, name="conv1_pad", **options)(x)
+        x = self._convolve(x, 64, 7, "conv1", strides=2, padding="valid")
+        x = layers.Activation("relu", name="conv1_relu")(x)
+        x = layers.ZeroPadding2D(1, name="pool1_pad", **options)(x)
+        return layers.MaxPooling2D(3, strides=2, name="pool1_pool", **options)(x)
+
+    def stage(self, x, stage, units):
+        filters, stride = 64 * 2**stage, 1 if stage == 0 else 2
+        outputs = []
+        for unit in range(units):
+            name = f"conv{stage + 2}_block{unit + 1}"
+            if unit == 0:
+                outputs.append(self._convolve(x, 4 * filters, 1, f"{name}_0", strides=stride))
+            branch = self._branch(x, filters, stride if unit == 0 else 1, name)
+            if self.pattern is None:
+                x = layers.Add(name=f"{name}_add")([outputs[0] if unit == 0 else x, branch])
+            else:
+                outputs.append(branch)
+                x = SparseAggregation(
+                    self.pattern, operator="sum", axis=self.axis, name=f"{name}_aggregation"
+                )(outputs)
+            x = layers.Activation("relu", name=f"{name}_out")(x)
+        return x
+
+    def _branch(self, x, filters, strides, name):
+        x = self._convolve(x, filters, 1, f"{name}_1", strides=strides)
+        x = layers.Activation("relu", name=f"{name}_1_relu")(x)
+        x = self._convolve(x, filters, 3, f"{name}_2")
+        x = layers.Activation("relu", name=f"{name}_2_relu")(x)
+        return self._convolve(x, 4 * filters, 1, f"{name}_3")
+
+
+ResNet50 = variant(_imagenet, "ResNet50", units=(3, 4, 6, 3))
+ResNet101 = variant(_imagenet, "ResNet101", units=(3, 4, 23, 3))
+ResNet152 = variant(_imagenet, "ResNet152", units=(3, 8, 36, 3))

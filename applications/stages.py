@@ -1,0 +1,240 @@
+"""What SparseNet, DenseNet and ResNet are assembled from: stems, stages of aggregated units, transitions.
+
+Layers carry the names they have in `keras.applications`, so that weights can be told apart by name.
+"""
+
+import math
+
+from keras import layers
+
+from keras_sparse import aggregation, checks
+from keras_sparse.layers import PreactivationUnit, SparseAggregationBlock
+from keras_sparse.layers.preactivation_unit import BATCH_NORM, he_normal_fan_out
+
+STAGES = 3  # of the CIFAR networks
+
+
+class Stages:
+    """Adds the parts of a network to a feature map, all in one data format.
+
+    Args:
+        conventions: `Conventions` of the constructor.
+        pattern: One pattern, or a list with one for each stage.
+        base: Integer, base of the patterns that have one.
+        operator: Aggregation operator.
+        count: Integer, number of stages.
+    """
+
+    def __init__(self, conventions, pattern, base, operator, count=STAGES):
+        owner = conventions.owner
+        self.owner = owner
+        self.axis = conventions.axis
+        self.data_format = conventions.data_format
+        self.operator = aggregation.get_operator(operator, owner)
+        self.patterns = [
+            aggregation.get_pattern(one, base, owner)
+            for one in checks.per_stage("pattern", pattern, owner, count)
+        ]
+
+    def convolution(self, x, filters, kernel_size, name, strides=1):
+        return layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=he_normal_fan_out(),
+            data_format=self.data_format,
+            name=name,
+        )(x)
+
+    def normalise(self, x, name):
+        """Batch normalisation and ReLU; `name` is the prefix of theirs ("" for the last of the network)."""
+        prefix = f"{name}_" if name else ""
+        x = layers.BatchNormalization(axis=self.axis, name=f"{prefix}bn", **BATCH_NORM)(x)
+        return layers.Activation("relu", name=f"{prefix}relu")(x)
+
+    def imagenet_stem(self, x, filters):
+        """7x7 convolution and 3x3 pooling, each with stride 2, padded as in `keras.applications`."""
+        options = {"data_format": self.data_format}
+        x = layers.ZeroPadding2D(3, name="conv1_pad", **options)(x)
+        x = layers.Conv2D(
+            filters,
+            7,
+            strides=2,
+            use_bias=False,
+            kernel_initializer=he_normal_fan_out(),
+            name="conv1_conv",
+            **options,
+        )(x)
+        x = self.normalise(x, "conv1")
+        x = layers.ZeroPadding2D(1, name="pool1_pad", **options)(x)
+        return layers.MaxPooling2D(3, strides=2, name="pool1", **options)(x)
+
+    def concatenated(self, x, stage, units, growth_rate, bottleneck):
+        """A stage whose units each add `growth_rate` channels to what later ones may read."""
+        name = f"conv{stage + 2}"
+        filters, kernels = ((4 * growth_rate, growth_rate), (1, 3)) if bottleneck else (growth_rate, 3)
+        return SparseAggregationBlock(
+            [
+                PreactivationUnit(
+                    filters, kernels, data_format=self.data_format, name=f"{name}_block{i + 1}"
+                )
+                for i in range(units)
+            ],
+            pattern=self.patterns[stage],
+            operator=self.operator,
+            axis=self.axis,
+            name=name,
+        )(x)
+
+    def added(self, x, stage, units, width, bottleneck):
+        """A stage of pre-activation residual units; its first unit halves the image in all but the first stage."""
+        name = f"conv{stage + 2}"
+        stride = 1 if stage == 0 else 2
+        if bottleneck:
+            filters, kernels, strides = (width, width, 4 * width), (1, 3, 1), (1, stride, 1)
+        else:
+            filters, kernels, strides = (width, width), (3, 3), (stride, 1)
+        blocks = [
+            PreactivationUnit(
+                filters,
+                kernels,
+                strides=strides if i == 0 else 1,
+                data_format=self.data_format,
+                name=f"{name}_block{i + 1}",
+            )
+            for i in range(units)
+        ]
+        shortcut = None
+        if stride != 1 or x.shape[self.axis] != filters[-1]:
+            shortcut = layers.Conv2D(
+                filters[-1],
+                1,
+                strides=stride,
+                use_bias=False,
+                kernel_initializer=he_normal_fan_out(),
+                data_format=self.data_format,
+                name=f"{name}_block1_0_conv",
+            )
+        return SparseAggregationBlock(
+            blocks,
+            pattern=self.patterns[stage],
+            operator=self.operator,
+            shortcut=shortcut,
+            axis=self.axis,
+            name=name,
+        )(x)
+
+    def transition(self, x, stage, compression):
+        """BN, ReLU, 1x1 convolution to `floor(compression * channels)`, 2x2 average pooling."""
+        name = f"pool{stage + 2}"
+        x = self.normalise(x, name)
+        x = self.convolution(x, math.floor(compression * x.shape[self.axis]), 1, f"{name}_conv")
+        return layers.AveragePooling2D(2, data_format=self.data_format, name=f"{name}_pool")(x)
+
+
+def cifar_network(
+    conventions,
+    depth,
+    growth_rate,
+    bottleneck,
+    compression,
+    pattern,
+    base,
+    operator,
+    stem_filters,
+    stem_multiple,
+):
+    """SparseNet, DenseNet or ResNet for images of about 32x32, by operator.
+
+    Args:
+        conventions: `Conventions` of the constructor.
+        stem_multiple: Integer, stem filters in growth rates, where `stem_filters` is None and the operator
+            concatenates (1 for SparseNet, 2 for DenseNet).
+
+    Returns:
+        A Keras model.
+    """
+    owner = conventions.owner
+    stages = Stages(conventions, pattern, base, operator)
+    joins_by_sum = not isinstance(stages.operator, aggregation.Concat)
+    if bottleneck is None:
+        bottleneck = joins_by_sum
+    checks.choice("bottleneck", bottleneck, owner, (True, False))
+    overhead, convolutions = (2, 3 if bottleneck else 2) if joins_by_sum else (4, 2 if bottleneck else 1)
+    depth = checks.integer(
+        "depth", depth, owner, minimum=overhead + STAGES * convolutions,
+        hint="Each of the three stages needs at least one unit.",
+    )  # fmt: skip
+    units = (depth - overhead) // (STAGES * convolutions)
+    one_rate = not isinstance(growth_rate, (list, tuple))
+    rates = [
+        checks.integer("growth_rate", rate, owner, minimum=1)
+        for rate in checks.per_stage("growth_rate", growth_rate, owner, STAGES)
+    ]
+    if joins_by_sum:
+        if compression is not None:
+            raise checks.error(
+                "compression", owner, "None with an operator that does not concatenate", compression,
+                "Networks that add have no transitions to compress.",
+            )  # fmt: skip
+        if one_rate:
+            rates = [rate * 2**stage for stage, rate in enumerate(rates)]
+        default_stem = rates[0]
+    else:
+        default_stem = stem_multiple * (rates[0] if one_rate else 24)
+        compression = (0.5 if bottleneck else 1.0) if compression is None else compression
+        compression = checks.number("compression", compression, owner, 0, 1)
+        if math.floor(compression * rates[0]) < 1:
+            raise checks.error(
+                "compression", owner, "large enough to leave a channel", compression, "Raise it."
+            )
+    stem = default_stem if stem_filters is None else stem_filters
+    stem = checks.integer("stem_filters", stem, owner, minimum=1)
+
+    image = conventions.image()
+    x = stages.convolution(image, stem, 3, "conv1_conv")
+    for stage, rate in enumerate(rates):
+        if joins_by_sum:
+            x = stages.added(x, stage, units, rate, bottleneck)
+        else:
+            x = stages.concatenated(x, stage, units, rate, bottleneck)
+            if stage < STAGES - 1:
+                x = stages.transition(x, stage, compression)
+    x = stages.normalise(x, "")
+    return conventions.model(image, conventions.classify(x))
+
+
+def imagenet_network(
+    conventions, units, growth_rate, pattern, base, operator, stem_multiple, features=None
+):
+    """SparseNet or DenseNet for images of about 224x224: bottleneck units, compression 0.5.
+
+    Args:
+        conventions: `Conventions` of the constructor.
+        units: Tuple with the number of units of each stage.
+        stem_multiple: Integer, stem filters in growth rates.
+        features: Function from the last feature map to the classifier's input; global average by default.
+
+    Returns:
+        A Keras model.
+    """
+    owner = conventions.owner
+    stages = Stages(conventions, pattern, base, operator, count=len(units))
+    if not isinstance(stages.operator, aggregation.Concat):
+        raise checks.error(
+            "operator", owner, "'concat'", operator, "For networks that add, see ResNet50 to ResNet152."
+        )
+    rates = [
+        checks.integer("growth_rate", rate, owner, minimum=1)
+        for rate in checks.per_stage("growth_rate", growth_rate, owner, len(units))
+    ]
+    image = conventions.image()
+    x = stages.imagenet_stem(image, stem_multiple * rates[0])
+    for stage, (count, rate) in enumerate(zip(units, rates, strict=True)):
+        x = stages.concatenated(x, stage, count, rate, bottleneck=True)
+        if stage < len(units) - 1:
+            x = stages.transition(x, stage, compression=0.5)
+    x = stages.normalise(x, "")
+    return conventions.model(image, conventions.classify(x, features))

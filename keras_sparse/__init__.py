@@ -1,0 +1,41 @@
+"""Sparse networks for Keras 3: build them sparse, train them sparse, run them sparse.
+
+    import keras_sparse as ks
+
+    model = ks.applications.SparseNet(depth=40, growth_rate=12, bottleneck=True)
+    print(ks.analysis.profile(model))
+
+Importing the package registers its layers with Keras, so that saved models load.
+"""
+
+import importlib
+from pathlib import Path
+
+from keras_sparse._checkout import find_in_checkout
+
+find_in_checkout(Path(__file__).resolve().parent.parent)
+
+from keras_sparse import aggregation, analysis, applications, datasets, layers, training  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "aggregation",
+    "analysis",
+    "applications",
+    "datasets",
+    "layers",
+    "training",
+    "tuning",
+]
+
+
+def __getattr__(name):
+    # The search spaces are KerasTuner classes, and importing KerasTuner takes longer than all the rest.
+    if name == "tuning":
+        return importlib.import_module("keras_sparse.tuning")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

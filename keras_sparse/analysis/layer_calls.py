@@ -1,0 +1,113 @@
+"""Every call of every layer in one pass through a model, with shapes, without computing anything.
+
+A functional model is passed through symbolically, a subclassed one by tracing its `call`; either way each layer
+runs, and while it runs, the two methods that Keras may run it by are replaced on the instance by ones that take
+notes. This works for any model, however its layers are nested, and leaves no trace on it.
+"""
+
+import contextlib
+import dataclasses
+
+import keras
+
+
+@dataclasses.dataclass
+class LayerCall:
+    """One call of a layer.
+
+    Attributes:
+        layer: The layer.
+        path: Tuple of the names of the layers around it, outermost first, and its own.
+        inputs: Shape of the first input without the batch axis, or a list of such shapes.
+        output: Shape of the first output without the batch axis.
+        children: Number of layer calls inside this one.
+    """
+
+    layer: keras.layers.Layer
+    path: tuple
+    inputs: object
+    output: tuple
+    children: int = 0
+
+
+def layer_calls(model, input_shape=None):
+    """Lists the layer calls of one pass of `model` over a single example, in order.
+
+    Args:
+        model: Built Keras model.
+        input_shape: Tuple without the batch axis, needed if the model's own has unknown sizes.
+
+    Returns:
+        List of `LayerCall`, a composite layer before what it contains.
+
+    Raises:
+        ValueError: If the model has no known input shape, or one with unknown sizes, and none is given.
+    """
+    specs = _input_specs(model, input_shape)
+    calls, stack = [], []
+
+    def noting(layer, method):
+        def run(*args, **kwargs):
+            if stack and stack[-1].layer is layer:  # its other method: the same call
+                return method(*args, **kwargs)
+            path = (stack[-1].path if stack else ()) + (layer.name,)
+            call = LayerCall(layer, path, _shapes(args, kwargs), None)
+            if stack:
+                stack[-1].children += 1
+            calls.append(call)
+            stack.append(call)
+            try:
+                output = method(*args, **kwargs)
+            finally:
+                stack.pop()
+            call.output = _shape(keras.tree.flatten(output)[0])
+            return output
+
+        return run
+
+    with contextlib.ExitStack() as replaced:
+        for layer in _unique(model):
+            for name in ("compute_output_spec", "call"):
+                # In the instance's dictionary, behind the back of Keras's attribute tracking.
+                vars(layer)[name] = noting(layer, getattr(layer, name))
+                replaced.callback(vars(layer).pop, name)
+        model.compute_output_spec(specs)
+    # The model itself, and the layer that a Sequential or Functional subclass keeps inside.
+    return [call for call in calls if call.layer is not model]
+
+
+def _unique(model):
+    return list({id(layer): layer for layer in model._flatten_layers()}.values())
+
+
+def _input_specs(model, input_shape):
+    known = getattr(model, "inputs", None)
+    if input_shape is None and not known:
+        raise ValueError(
+            f"`input_shape` of layer_calls must be given for the model {model.name!r}, which does not know "
+            "its own. Received: input_shape=None. Pass the shape of one example, such as (32, 32, 3)."
+        )
+    if input_shape is not None:
+        dtype = known[0].dtype if known else keras.config.floatx()
+        return keras.KerasTensor((1, *input_shape), dtype=dtype)
+    for tensor in known:
+        if None in tensor.shape[1:]:
+            raise ValueError(
+                f"`input_shape` of layer_calls must be given where the model's own has unknown sizes. "
+                f"Received: input_shape=None, {tuple(tensor.shape[1:])} in the model {model.name!r}. Pass "
+                "the shape of one example, such as (224, 224, 3)."
+            )
+    return keras.tree.map_structure(
+        lambda tensor: keras.KerasTensor((1, *tensor.shape[1:]), dtype=tensor.dtype),
+        model._inputs_struct if hasattr(model, "_inputs_struct") else model.input,
+    )
+
+
+def _shape(tensor):
+    return tuple(tensor.shape[1:])
+
+
+def _shapes(args, kwargs):
+    first = args[0] if args else next(iter(kwargs.values()))
+    shapes = [_shape(t) for t in keras.tree.flatten(first) if hasattr(t, "shape")]
+    return shapes[0] if len(shapes) == 1 else shapes

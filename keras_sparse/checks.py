@@ -1,0 +1,77 @@
+"""Argument checks that write the package's standard error.
+
+    `depth` of SparseNet must be an integer >= 10. Received: depth=3. Use a deeper network.
+
+Every check returns the value it accepted, so that it can be assigned in the same line.
+"""
+
+import numbers
+
+
+def describe(owner):
+    """The words an error uses for `owner`: a name as given, or a class with its layer name."""
+    if isinstance(owner, str):
+        return owner
+    name = getattr(owner, "name", None)
+    return f'{type(owner).__name__} "{name}"' if isinstance(name, str) else type(owner).__name__
+
+
+def error(argument, owner, allowed, received, hint):
+    """The standard `ValueError`, to be raised by the caller.
+
+    Args:
+        argument: String, the argument's name.
+        owner: String or object, whose argument it is.
+        allowed: String that completes "must be": kind, range, unit.
+        received: The value that arrived.
+        hint: String, one sentence: the likely cause or what to do next.
+    """
+    return ValueError(
+        f"`{argument}` of {describe(owner)} must be {allowed}. Received: {argument}={received!r}. {hint}"
+    )
+
+
+def integer(argument, value, owner, minimum, hint=None):
+    """`value` as an int that is at least `minimum`; bools and floats are refused."""
+    accepted = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not accepted or value < minimum:
+        hint = hint or f"Pass an integer of {minimum} or more."
+        raise error(argument, owner, f"an integer >= {minimum}", value, hint)
+    return int(value)
+
+
+def number(argument, value, owner, minimum, maximum, hint=None, exclude_maximum=False):
+    """`value` as a float in [minimum, maximum], or in [minimum, maximum) with `exclude_maximum`."""
+    accepted = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if accepted and minimum <= value <= maximum and not (exclude_maximum and value == maximum):
+        return float(value)
+    bracket = ")" if exclude_maximum else "]"
+    allowed = f"a number in [{minimum:g}, {maximum:g}{bracket}"
+    raise error(argument, owner, allowed, value, hint or f"Pass {allowed}.")
+
+
+def choice(argument, value, owner, choices, hint=None):
+    """`value` if it is one of `choices`."""
+    if value not in choices:
+        raise error(
+            argument,
+            owner,
+            f"one of {', '.join(repr(c) for c in choices)}",
+            value,
+            hint or "Pick one of them.",
+        )
+    return value
+
+
+def per_stage(argument, value, owner, stages):
+    """`value` as a list with one entry for each stage; a single value is repeated."""
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * stages
+    if len(values) != stages:
+        raise error(
+            argument,
+            owner,
+            f"one value, or one for each of the {stages} stages",
+            value,
+            f"Pass {stages} values.",
+        )
+    return values

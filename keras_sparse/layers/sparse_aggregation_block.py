@@ -1,0 +1,152 @@
+"""A whole stage as one layer: each unit reads a sparse set of the outputs before it."""
+
+import keras
+from keras import ops
+
+from keras_sparse import aggregation, checks
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse")
+class SparseAggregationBlock(keras.layers.Layer):
+    """Runs units one after another, each on an aggregation of earlier outputs.
+
+    With `y_0` the block's input, unit `l` computes `y_l = F_l(agg(y_{l-1}, y_{l-2}, y_{l-4}, ...))` (here
+    for the exponential pattern with base 2; an offset is used as long as it is at most `l`). What leaves the
+    block is the same aggregation applied once more, over all its outputs, `y_0` included. The block is one
+    layer: a network of such blocks is as easy for Keras to walk as a shallow one.
+
+    Where consecutive units read nested sets (`pattern="all"`), the join goes on from the one before instead of
+    starting over, so that N units cost N additions or concatenations and not N^2 / 2.
+
+    Args:
+        units: Non-empty list of Keras layers, each used once; each maps one tensor to one tensor.
+        pattern: Name in `aggregation.PATTERNS`, or a `Pattern`.
+        base: Integer >= 2, for the patterns that have one.
+        operator: "concat", "sum" or "mean", or an `Operator`.
+        shortcut: Keras layer or None. Where the units change the shape, a sum cannot contain the block's
+            input: then `y_0 = shortcut(input)`, and only the first unit reads the input itself.
+        axis: Integer, the channel axis, along which "concat" concatenates.
+        **kwargs: As for every Keras layer.
+
+    Input shape:
+        Any that the first unit (and the shortcut) accepts.
+
+    Output shape:
+        The aggregation of all outputs: with "concat" the channels of the sources added up, otherwise the
+        shape of one output.
+
+    Raises:
+        ValueError: If `units` is empty, holds something else than layers or one layer twice, or if outputs
+            that are read together cannot be joined.
+
+    Reference:
+        Zhu et al., Sparsely aggregated convolutional networks, 2018, https://arxiv.org/abs/1801.05895
+
+    Example:
+        >>> block = SparseAggregationBlock([keras.layers.Dense(4) for _ in range(7)])
+        >>> block(keras.ops.ones((2, 16))).shape      # y_7, y_6, y_4 and y_0: 4 + 4 + 4 + 16
+        (2, 28)
+    """
+
+    def __init__(
+        self,
+        units,
+        pattern="exponential",
+        base=aggregation.DEFAULT_BASE,
+        operator="concat",
+        shortcut=None,
+        axis=-1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.pattern = aggregation.get_pattern(pattern, base, owner=self)
+        self.operator = aggregation.get_operator(operator, owner=self)
+        self.axis = axis
+        self.units = self._checked_units(units)
+        if shortcut is not None and not isinstance(shortcut, keras.layers.Layer):
+            raise checks.error("shortcut", self, "a Keras layer or None", shortcut, "Pass a layer.")
+        self.shortcut = shortcut
+
+    def _checked_units(self, units):
+        is_list = isinstance(units, (list, tuple))
+        if not is_list or not units or not all(isinstance(u, keras.layers.Layer) for u in units):
+            raise checks.error(
+                "units", self, "a non-empty list of Keras layers", units, "Pass one layer for each unit."
+            )
+        if len({id(unit) for unit in units}) != len(units):
+            names = [unit.name for unit in units]
+            raise checks.error(
+                "units", self, "distinct layers", names, "Make a new layer for each place."
+            )
+        return list(units)
+
+    @property
+    def links(self):
+        """Number of links into the units."""
+        return self.pattern.links(len(self.units))
+
+    def _forward(self, inputs, apply):
+        """Runs the block, `apply(layer, tensor)` being the way to run a layer."""
+        inputs = ops.cast(inputs, self.compute_dtype)
+        outputs = [inputs if self.shortcut is None else self._apply(apply, self.shortcut, inputs)]
+        joined_sources, total = [], None
+        for available in range(1, len(self.units) + 2):
+            sources = self.pattern.sources(available)
+            self.operator.check([outputs[i].shape for i in sources], sources, self.axis, owner=self)
+            if total is not None and sources[:-1] == joined_sources:
+                parts = [total, outputs[sources[-1]]]
+            else:
+                parts = [outputs[i] for i in sources]
+            joined_sources, total = sources, self.operator.accumulate(parts, self.axis)
+            joined = self.operator.finish(total, len(sources))
+            if available > len(self.units):
+                return joined
+            reads_input = available == 1 and self.shortcut is not None
+            unit = self.units[available - 1]
+            outputs.append(self._apply(apply, unit, inputs if reads_input else joined))
+
+    def _apply(self, apply, layer, tensor):
+        output = apply(layer, tensor)
+        # A unit may have a dtype policy of its own; what is joined has one dtype.
+        return ops.cast(output, self.compute_dtype)
+
+    def build(self, input_shape):
+        # Calling a layer on a symbolic tensor builds it, however it builds its own state.
+        self._forward(
+            keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype),
+            apply=lambda layer, tensor: layer(tensor),
+        )
+
+    def call(self, inputs):
+        return self._forward(inputs, apply=lambda layer, tensor: layer(tensor))
+
+    def compute_output_spec(self, inputs):
+        output = self._forward(
+            inputs, apply=lambda layer, tensor: layer.compute_output_spec(tensor)
+        )
+        return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return self.compute_output_spec(
+            keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
+        ).shape
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "units": [serialize(unit) for unit in self.units],
+            "pattern": serialize(self.pattern),
+            "operator": serialize(self.operator),
+            "shortcut": None if self.shortcut is None else serialize(self.shortcut),
+            "axis": self.axis,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = keras.saving.deserialize_keras_object
+        config = dict(config)
+        config["units"] = [deserialize(unit) for unit in config["units"]]
+        if config.get("shortcut") is not None:
+            config["shortcut"] = deserialize(config["shortcut"])
+        return cls(**config)

@@ -1,0 +1,81 @@
+"""Name tables: what is registered here is a layer string, a command-line choice and a test case."""
+
+import difflib
+import re
+
+import keras
+
+from keras_sparse.checks import describe
+
+
+def registered_name(member):
+    """`LongShortRotating` -> `"long_short_rotating"`; functions such as `SparseNet121` -> `"sparsenet121"`."""
+    if isinstance(member, type):
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member.__name__).lower()
+    return member.__name__.lower()
+
+
+class Registry:
+    """A table from names to classes or functions, with suggestions for names it does not hold.
+
+    Args:
+        kind: String, what the members are, in the words of an error ("pattern").
+        members: Classes or functions; names derive from theirs, and a name used twice is refused.
+
+    Example:
+        >>> PATTERNS = Registry("pattern", [All, Exponential])
+        >>> PATTERNS.names()
+        ['all', 'exponential']
+    """
+
+    def __init__(self, kind, members):
+        self.kind = kind
+        self._members = {}
+        for member in members:
+            name = registered_name(member)
+            if name in self._members:
+                raise ValueError(
+                    f"`members` of the {kind} registry must have distinct names. Received: two members "
+                    f"named {name!r}. Rename one."
+                )
+            self._members[name] = member
+
+    def names(self):
+        return sorted(self._members)
+
+    def __contains__(self, name):
+        return name in self._members
+
+    def __iter__(self):
+        return iter(self.names())
+
+    def lookup(self, name, owner):
+        """The member called `name`; an unknown name lists the valid ones and the nearest."""
+        if name in self._members:
+            return self._members[name]
+        near = difflib.get_close_matches(str(name), self._members, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"`{self.kind}` of {describe(owner)} must be one of {', '.join(map(repr, self.names()))}. "
+            f"Received: {self.kind}={name!r}.{hint or ' Pick one of them.'}"
+        )
+
+    def resolve(self, identifier, owner, kind, /, **arguments):
+        """An instance from a name (built with `arguments`), a saved configuration, or an instance.
+
+        Args:
+            identifier: String, dictionary of `keras.saving.serialize_keras_object`, or `kind` instance.
+            owner: String or object that an error names.
+            kind: Class that an instance must belong to.
+            **arguments: Constructor arguments for a name.
+        """
+        if isinstance(identifier, dict):
+            identifier = keras.saving.deserialize_keras_object(identifier)
+        if isinstance(identifier, kind):
+            return identifier
+        if isinstance(identifier, str):
+            return self.lookup(identifier, owner)(**arguments)
+        raise ValueError(
+            f"`{self.kind}` of {describe(owner)} must be a name ({', '.join(self.names())}) or a "
+            f"{kind.__name__}. Received: {self.kind}={identifier!r}. Pass a name or an instance."
+        )
