@@ -12,8 +12,11 @@ import importlib
 from pathlib import Path
 
 from keras_sparse._checkout import find_in_checkout
+from keras_sparse._quiet_start import is_command, load_backend_quietly
 
 find_in_checkout(Path(__file__).resolve().parent.parent)
+if is_command():
+    load_backend_quietly()
 
 from keras_sparse import aggregation, analysis, applications, datasets, layers, training  # noqa: E402
 

@@ -15,7 +15,7 @@ class ProfileRow:
     """One call of one layer; a layer that is called twice stores its parameters in the first row only.
 
     Attributes:
-        name: Path of layer names, joined by "/".
+        name: Names of the layers around it, outermost first, and its own, joined by "/".
         kind: The layer's class name.
         output_shape: Tuple without the batch axis.
         stored_parameters: Trained values held in memory.
@@ -90,13 +90,13 @@ class Profile:
 
     def __str__(self):
         columns = (
-            ("layer", 34), ("kind", 18), ("output", 12), ("stored", 8), ("connected", 9), ("MACs", 8), ("memory", 5),
+            ("layer", 33), ("kind", 18), ("output", 12), ("stored", 8), ("connected", 9), ("MACs", 8), ("memory", 6),
         )  # fmt: skip
         header = " ".join(_fit(title, width, "<" if i < 3 else ">") for i, (title, width) in enumerate(columns))
         lines = [f"Profile of {self.model_name}", header, "-" * len(header)]
         for row in self.rows:
             cells = (
-                row.name,
+                _label(row.name),
                 row.kind,
                 "x".join(map(str, row.output_shape)) or "scalar",
                 short(row.stored_parameters),
@@ -165,7 +165,7 @@ def profile(model, input_shape=None):
         macs = 0 if call.children else multiply_adds(call)
         rows.append(
             ProfileRow(
-                name="/".join(call.path),
+                name="/".join(call.path[1:]),
                 kind=type(call.layer).__name__,
                 output_shape=call.output,
                 stored_parameters=stored,
@@ -208,6 +208,13 @@ def short(number):
             value = number / limit
             return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{unit}"
     return str(number)
+
+
+def _label(path):
+    """A path without the parts that the next one repeats: `conv2/conv2_block1` -> `conv2_block1`."""
+    names = path.split("/")
+    kept = [a for a, b in zip(names, names[1:], strict=False) if not b.startswith(a)]
+    return "/".join([*kept, names[-1]])
 
 
 def _fit(text, width, align):

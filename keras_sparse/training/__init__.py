@@ -1,0 +1,22 @@
+"""Training runs that can be repeated, interrupted and compared.
+
+    >>> recipe = Recipe("sparsenet", {"depth": 40, "growth_rate": 12, "bottleneck": True}, dataset="digits")
+    >>> result = run(recipe, output="runs/first")
+    >>> print(comparison_table([result]))
+"""
+
+from keras_sparse.training.comparison import comparison_table
+from keras_sparse.training.optimizer import CoupledDecaySGD
+from keras_sparse.training.presets import PRESETS, preset
+from keras_sparse.training.recipe import Recipe
+from keras_sparse.training.run import RunResult, run
+
+__all__ = [
+    "PRESETS",
+    "CoupledDecaySGD",
+    "Recipe",
+    "RunResult",
+    "comparison_table",
+    "preset",
+    "run",
+]

@@ -1,0 +1,37 @@
+"""Keeps TensorFlow's start-up messages out of the `keras-sparse` command.
+
+TensorFlow 2.21 writes them to the standard error of the process while it loads, whatever
+`TF_CPP_MIN_LOG_LEVEL` says, and the command's own messages would drown. Only the command is quiet:
+importing the package from Python leaves the messages alone.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def is_command():
+    """Whether this process is the `keras-sparse` command."""
+    return Path(sys.argv[0]).stem == "keras-sparse"
+
+
+def load_backend_quietly():
+    """Imports Keras and its backend with the standard error set aside; shows it if that fails."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                tf.config.list_physical_devices()  # complains of missing drivers
+        except BaseException:
+            messages.seek(0)
+            os.write(saved, messages.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,24 @@
+"""What `load` returns."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images and labels in three splits.
+
+    Attributes:
+        name: String.
+        classes: Integer, number of classes.
+        image_shape: Tuple (height, width, channels).
+        train: Split to learn from.
+        validation: Split to watch while learning.
+        test: Split to report. It is the validation split too where no part of the training images was held out.
+    """
+
+    name: str
+    classes: int
+    image_shape: tuple
+    train: object
+    validation: object
+    test: object

@@ -1,0 +1,116 @@
+"""Batches as `tf.data.Dataset`s, which Keras's `fit` takes on every backend. TensorFlow only.
+
+Without TensorFlow, pass the arrays of an `ArraySplit` to `fit` (`split.images`, `split.labels`).
+
+All randomness is stateless: a function of the seed, the epoch and the position in it.
+"""
+
+import tensorflow as tf
+
+from keras_sparse.datasets.statistics import STATISTICS
+
+PADDING = 4  # pixels on each side, before the crop
+SHUFFLE_BUFFER = 10_000
+CROP, SHORT_SIDE = 224, 256
+
+# Folded into the seed, so that no two draws share their random numbers.
+SHUFFLING, ROWS, COLUMNS, MIRRORING, CROPPING = range(5)
+
+
+def normalise(images, name):
+    """uint8 images to float32 of mean 0 and deviation 1 in each channel."""
+    mean, deviation = STATISTICS[name]
+    return (tf.cast(images, tf.float32) / 255 - mean) / deviation
+
+
+def in_order(split, batch_size):
+    data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
+    return data.map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
+
+
+def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def one_epoch(epoch):
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(split.size), seed=_fold(key, SHUFFLING)
+        )
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
+
+        def batch(number, indices):
+            x = normalise(tf.gather(images, indices), split.name)
+            return augment(x, augmentation, _fold(key, number + CROPPING)), tf.gather(labels, indices)
+
+        return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    # Images are held once, whatever the number of epochs; the next epoch is under way before one ends.
+    return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+
+
+def augment(images, augmentation, seed):
+    """The papers' augmentation of normalised images: pad by 4, crop at random, mirror half of them.
+
+    The padding is zero after normalisation: the mean colour.
+    """
+    if augmentation == "none":
+        return images
+    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    padded = tf.pad(images, [[0, 0], [PADDING, PADDING], [PADDING, PADDING], [0, 0]])
+    for axis, size, fold in ((1, height, ROWS), (2, width, COLUMNS)):
+        offsets = tf.random.stateless_uniform(
+            (count, 1), _fold(seed, fold), 0, 2 * PADDING + 1, dtype=tf.int32
+        )
+        padded = tf.gather(padded, offsets + tf.range(size), axis=axis, batch_dims=1)
+    if augmentation == "shift_mirror":
+        mirrored = tf.random.stateless_uniform((count, 1, 1, 1), _fold(seed, MIRRORING)) < 0.5
+        padded = tf.where(mirrored, padded[:, :, ::-1], padded)
+    return tf.ensure_shape(padded, images.shape)
+
+
+def stream_in_order(split, batch_size):
+    def centre(image, label):
+        shape = tf.shape(image)
+        scale = SHORT_SIDE / tf.reduce_min(shape[:2])
+        size = tf.cast(tf.math.ceil(tf.cast(shape[:2], tf.float64) * scale), tf.int32)
+        image = tf.image.resize(image, size)
+        top, left = (size[0] - CROP) // 2, (size[1] - CROP) // 2
+        image = tf.image.crop_to_bounding_box(image, top, left, CROP, CROP)
+        return normalise(image, split.name), label
+
+    data = split.stream.map(centre, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.batch(batch_size).prefetch(2)
+
+
+def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+    def one_epoch(epoch):
+        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = split.stream.shuffle(
+            SHUFFLE_BUFFER, seed=_fold(key, SHUFFLING)[0], reshuffle_each_iteration=False
+        ).enumerate()
+
+        def crop(number, example):
+            image, label = example
+            draw = _fold(key, number + CROPPING)
+            begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+                tf.shape(image),
+                tf.zeros((1, 0, 4)),
+                seed=draw,
+                area_range=(0.08, 1.0),
+                aspect_ratio_range=(3 / 4, 4 / 3),
+                min_object_covered=0.0,
+                use_image_if_no_bounding_boxes=True,
+            )
+            image = tf.image.resize(tf.slice(image, begin, size), (CROP, CROP))
+            if augmentation == "shift_mirror":
+                image = tf.image.stateless_random_flip_left_right(image, _fold(draw, MIRRORING))
+            return normalise(tf.ensure_shape(image, (CROP, CROP, 3)), split.name), label
+
+        return order.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
+
+    return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+
+
+def _fold(key, data):
+    """A new key from a key and an integer."""
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(data, tf.int64))

@@ -1,0 +1,98 @@
+"""Splits: images in memory, or a stream of them, and the batches they give."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_sparse import checks
+
+AUGMENTATIONS = ("none", "shift", "shift_mirror")
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySplit:
+    """Images in memory.
+
+    Attributes:
+        name: String, the data set, whose channel statistics normalise the batches.
+        images: uint8 array `(n, height, width, channels)`, 0..255.
+        labels: int64 array `(n,)`.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def size(self):
+        return len(self.images)
+
+    def take(self, indices):
+        return ArraySplit(self.name, self.images[indices], self.labels[indices])
+
+    def steps(self, batch_size):
+        """Number of batches, the last of which may be smaller."""
+        return -(-self.size // batch_size)
+
+    def batches(self, batch_size):
+        """Normalised batches in order, as a `tf.data.Dataset`."""
+        from keras_sparse.datasets import pipeline
+
+        return pipeline.in_order(self, batch_size)
+
+    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0):
+        """Normalised, shuffled, augmented batches of several epochs, one after the other.
+
+        What comes in an epoch depends on the seed and the number of the epoch alone: a run that starts at epoch 7
+        sees what an uninterrupted one would see from there.
+
+        Args:
+            batch_size: Integer.
+            epochs: Integer, number of the epoch to stop before.
+            first_epoch: Integer, number of the epoch to begin with.
+            augmentation: "none", "shift" (pad by 4 pixels, crop at random) or "shift_mirror" (the same, and a
+                horizontal mirror for half of the images).
+            seed: Integer >= 0.
+
+        Returns:
+            A `tf.data.Dataset`.
+        """
+        from keras_sparse.datasets import pipeline
+
+        checks.choice("augmentation", augmentation, "training_batches", AUGMENTATIONS)
+        return pipeline.shuffled(self, batch_size, epochs, first_epoch, augmentation, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSplit:
+    """Images of any size, read as they are needed and cut to 224x224.
+
+    Training crops a random part of 8% to 100% of the image and resizes it; evaluation takes the centre. Files are
+    read in one order; a buffer of 10,000 images shuffles them anew in each epoch.
+
+    Attributes:
+        name: String, the data set.
+        stream: `tf.data.Dataset` of (image, label).
+        size: Integer, number of examples.
+    """
+
+    name: str
+    stream: object
+    size: int
+
+    def steps(self, batch_size):
+        """Number of batches, the last of which may be smaller."""
+        return -(-self.size // batch_size)
+
+    def batches(self, batch_size):
+        """Normalised batches in order, as a `tf.data.Dataset`."""
+        from keras_sparse.datasets import pipeline
+
+        return pipeline.stream_in_order(self, batch_size)
+
+    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0):
+        """Normalised, shuffled batches of several epochs; "shift_mirror" mirrors half of the random crops."""
+        from keras_sparse.datasets import pipeline
+
+        checks.choice("augmentation", augmentation, "training_batches", AUGMENTATIONS)
+        return pipeline.stream_shuffled(self, batch_size, epochs, first_epoch, augmentation, seed)

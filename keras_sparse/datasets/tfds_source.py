@@ -1,0 +1,76 @@
+"""Data sets that TensorFlow Datasets has prepared on this machine. TensorFlow only; never downloads."""
+
+import contextlib
+import re
+from pathlib import Path
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def _prepared(name, data_dir):
+    """The builder of a data set; whatever goes wrong in reading it becomes an error that names the folder."""
+    import tensorflow_datasets as tfds
+
+    data_dir = tfds.core.constants.DATA_DIR if data_dir is None else Path(data_dir).expanduser()
+    folder = Path(data_dir) / name
+    prepare = f"tfds build {name} --data_dir {data_dir}"
+    builder = None
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        yield builder
+    except Exception as error:
+        # An unprepared data set fails an assertion of TFDS; looking at the files first would shut out its mocks.
+        if not folder.is_dir() or (isinstance(error, AssertionError) and not any(folder.iterdir())):
+            raise FileNotFoundError(
+                f"`data_dir` must be a folder in which TensorFlow Datasets prepared {name!r}. Received: "
+                f"data_dir={str(data_dir)!r}, and there is nothing in {str(folder)!r}. Prepare it with: {prepare}"
+            ) from error
+        raise OSError(
+            f"The data set in {str(folder)!r} cannot be read: {_reason(error)}. Delete the folder and prepare "
+            f"it again with: {prepare}"
+        ) from error
+
+
+def _reason(error):
+    """The first line of an error, without what TensorFlow says of the operation that met it."""
+    lines = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", str(error)).strip().splitlines()
+    return f"{lines[0].rstrip('.') if lines else 'no reason given'} ({type(error).__name__})"
+
+
+def _expected_size(builder, split):
+    """Examples that the description beside the files promises, or None where it promises nothing."""
+    return builder.info.splits[split].num_examples if builder.info.splits else None
+
+
+def read(name, data_dir, splits):
+    """Reads whole splits.
+
+    Args:
+        name: String, as TFDS knows it.
+        data_dir: Folder, or None for the default of TFDS.
+        splits: Dictionary, our name of a split -> its name in TFDS.
+
+    Returns:
+        Dictionary, our name of a split -> (uint8 images, int64 labels), in the order of the files.
+    """
+    import tensorflow_datasets as tfds
+
+    arrays = {}
+    with _prepared(name, data_dir) as builder:
+        for key, split in splits.items():
+            data = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
+            batches = zip(*tfds.as_numpy(data.batch(1000)), strict=True)
+            images, labels = (np.concatenate(parts) for parts in batches)
+            expected = _expected_size(builder, split)
+            if expected not in (None, len(images)):
+                raise ValueError(f"split {split!r} has {len(images)} of {expected} examples")
+            arrays[key] = (images, labels)
+    return arrays
+
+
+def open_stream(name, data_dir, split):
+    """A `tf.data.Dataset` of (image, label) in the order of the files, and its number of examples."""
+    with _prepared(name, data_dir) as builder:
+        stream = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
+        return stream, _expected_size(builder, split) or int(stream.cardinality())

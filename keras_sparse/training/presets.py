@@ -1,0 +1,57 @@
+"""The papers' recipes, and a quick one."""
+
+from keras_sparse.checks import choice
+from keras_sparse.training.recipe import Recipe
+
+PRESETS = {
+    # Minutes on two cores.
+    "quick": {
+        "epochs": 8,
+        "batch_size": 32,
+        "learning_rate_drops": (4, 6),
+        "augmentation": "shift",
+    },
+    # Zhu et al. 2018, section 4: accuracy is reported on the test images after each epoch; nothing is held out.
+    "sparsenet_paper": {
+        "dataset": "cifar10",
+        "epochs": 300,
+        "batch_size": 64,
+        "learning_rate_drops": (150, 225),
+        "augmentation": "shift_mirror",
+        "validation_fraction": 0.0,
+    },
+    # Nijhawan, Tiwari and Anand, section IV. They vary the number of epochs and do not print it; 50 is ours.
+    "sparsenet_study": {
+        "dataset": "cifar10",
+        "epochs": 50,
+        "batch_size": 32,
+        "nesterov": False,
+        "weight_decay": 0.0,
+    },
+}
+
+
+def preset(name, model, model_arguments=None, **changes):
+    """A `Recipe` from a preset.
+
+    Args:
+        name: "quick", "sparsenet_paper" or "sparsenet_study".
+        model: Name in `applications.list_models()`.
+        model_arguments: Dictionary for its constructor.
+        **changes: Fields of `Recipe` to set otherwise. With another number of epochs the learning rate drops at the
+            same fractions of the run, unless `learning_rate_drops` is given too.
+
+    Returns:
+        A `Recipe`.
+
+    Example:
+        >>> preset("sparsenet_paper", "sparsenet", {"depth": 40, "growth_rate": 12}, epochs=30).learning_rate_drops
+        (15, 22)
+    """
+    choice("name", name, "preset", tuple(PRESETS))
+    fields = dict(PRESETS[name])
+    epochs = changes.get("epochs")
+    if isinstance(epochs, int) and "learning_rate_drops" in fields:
+        scaled = {drop * epochs // fields["epochs"] for drop in fields["learning_rate_drops"]}
+        fields["learning_rate_drops"] = tuple(sorted(scaled - {0}))
+    return Recipe(model, model_arguments or {}, **{**fields, **changes})

@@ -1,0 +1,180 @@
+"""One training run, from a recipe to a folder."""
+
+import contextlib
+import dataclasses
+import sys
+from pathlib import Path
+
+import keras
+
+from keras_sparse import checks, datasets
+from keras_sparse.analysis import profile
+from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
+from keras_sparse.training.curves import plot_history
+from keras_sparse.training.optimizer import CoupledDecaySGD
+from keras_sparse.training.run_folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a finished run has to show.
+
+    Attributes:
+        recipe: The `Recipe`.
+        test_accuracy: Fraction of the test images that the last weights classify correctly.
+        test_loss: Mean cross-entropy on them.
+        parameters: Integer, trained values.
+        macs: Integer, multiply-adds per image.
+        seconds: Seconds that the epochs took, validation and saving included, over all parts of the run.
+        history: List of dictionaries, one for each epoch.
+        output: Path of the folder.
+    """
+
+    recipe: object
+    test_accuracy: float
+    test_loss: float
+    parameters: int
+    macs: int
+    seconds: float
+    history: list
+    output: Path
+
+
+def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
+    """Trains a model by a recipe and leaves everything about it in a folder.
+
+    The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy), `last.keras`,
+    `profile.txt`, `curves.png` and `tensorboard/`. A run that was killed, at any moment, goes on with `resume=True` from
+    the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for bit, as one that
+    was not. The recipe's seed sets Keras's global seed, and TensorFlow is told to compute deterministically.
+
+    Args:
+        recipe: `Recipe`.
+        output: Folder to write. It must not hold a run, unless `resume` is True.
+        data_dir: Folder of the TFDS data sets; see `datasets.load`.
+        resume: Boolean, go on with the run in `output`, or begin it if there is none.
+        verbose: "auto" (a progress bar on a terminal, a line for each epoch elsewhere), "bar", "lines" or "none".
+
+    Returns:
+        A `RunResult`.
+
+    Raises:
+        ValueError: If `output` holds a run and `resume` is False, or holds the run of another recipe.
+        FileNotFoundError: If the data set is not prepared.
+
+    Example:
+        >>> run(preset("quick", "sparsenet", {"depth": 40, "growth_rate": 12}), output="runs/sparsenet").test_accuracy
+    """
+    checks.choice("verbose", verbose, "run", ("auto", "bar", "lines", "none"))
+    if verbose == "auto":
+        verbose = "bar" if sys.stdout.isatty() else "lines"
+    folder = RunFolder(output)
+    _check_folder(folder, recipe, resume)
+    with _precision(recipe.precision):
+        dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
+        model, rows = _begin_or_resume(folder, recipe, dataset, resume)
+        profiled = profile(model, dataset.image_shape)
+        folder.write_text("profile.txt", f"{profiled}\n")
+        folder.write_history(rows)
+        if verbose != "none":
+            after = f" after epoch {len(rows)}" if rows else ""
+            print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
+        if len(rows) < recipe.epochs:
+            _fit(model, recipe, dataset, folder, rows, verbose)
+        folder.write_figure("curves.png", plot_history(rows, title=model.name))
+        loss, accuracy = model.evaluate(dataset.test.batches(256), verbose=0)
+    return RunResult(
+        recipe=recipe,
+        test_accuracy=float(accuracy),
+        test_loss=float(loss),
+        parameters=profiled.connected_parameters,
+        macs=profiled.macs,
+        seconds=sum(row["seconds"] for row in rows),
+        history=rows,
+        output=folder.path,
+    )
+
+
+def _check_folder(folder, recipe, resume):
+    if not folder.holds_run():
+        return
+    if not resume:
+        raise checks.error(
+            "output", "run", "a folder without a run", str(folder.path),
+            "Go on with that run by resume=True (--resume), or choose another folder.",
+        )  # fmt: skip
+    saved = folder.read_recipe()
+    if saved != recipe:
+        raise checks.error(
+            "recipe", "run", "the one that the run to resume began with", str(folder.path),
+            f"They differ in: {', '.join(saved.differences(recipe))}. Choose another folder for another run.",
+        )  # fmt: skip
+
+
+def _begin_or_resume(folder, recipe, dataset, resume):
+    """The compiled model, and the rows of the epochs it has behind it."""
+    _compute_deterministically()
+    keras.utils.set_random_seed(recipe.seed)
+    checkpoint = folder.read_checkpoint() if resume else None
+    if checkpoint is not None:
+        return checkpoint
+    model = recipe.build_model(dataset)
+    model.compile(
+        optimizer=CoupledDecaySGD(
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            coupled_decay=recipe.weight_decay,
+        ),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=_jit_compile(),
+    )
+    # Before the first step, which is traced twice otherwise.
+    model.optimizer.build(model.trainable_variables)
+    folder.write_recipe(recipe)
+    return model, []
+
+
+def _fit(model, recipe, dataset, folder, rows, verbose):
+    callbacks = [
+        FollowRecipe(recipe),
+        keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0),
+        KeepRun(folder, rows),
+    ]
+    if verbose == "lines":
+        callbacks.append(EpochLines(rows, recipe.epochs))
+    model.fit(
+        dataset.train.training_batches(
+            recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed
+        ),
+        steps_per_epoch=dataset.train.steps(recipe.batch_size),
+        initial_epoch=len(rows),
+        epochs=recipe.epochs,
+        validation_data=dataset.validation.batches(256),
+        callbacks=callbacks,
+        shuffle=False,  # the batches come shuffled
+        verbose=1 if verbose == "bar" else 0,
+    )
+
+
+def _compute_deterministically():
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _jit_compile():
+    # On a CPU, XLA costs TensorFlow minutes of compilation for a deep network, and gains nothing.
+    return False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

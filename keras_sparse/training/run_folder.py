@@ -1,0 +1,113 @@
+"""The files of a run. Each is replaced in one step, so that none is ever half written."""
+
+import csv
+import io
+import json
+import os
+import platform
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sparse.training.recipe import Recipe
+
+PROGRESS = "keras_sparse_progress.json"  # inside last.keras
+
+
+class RunFolder:
+    """Reads and writes the folder of a run.
+
+    What a run needs to go on is one file, `last.keras`: model, optimizer and, as one more member of the archive, the
+    history so far. Everything else follows from it.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path).expanduser()
+
+    def file(self, name):
+        return self.path / name
+
+    def holds_run(self):
+        return self.file("recipe.json").is_file()
+
+    def _replace(self, name, write):
+        """Writes a file beside its place and moves it there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        # The suffix stays last: Keras and matplotlib go by it.
+        partial = self.file(f".partial-{name}")
+        write(partial)
+        with open(partial, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(partial, self.file(name))
+
+    def write_text(self, name, text):
+        self._replace(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def write_recipe(self, recipe):
+        content = {"recipe": recipe.to_dict(), "environment": environment()}
+        self.write_text("recipe.json", json.dumps(content, indent=2) + "\n")
+
+    def read_recipe(self):
+        try:
+            return Recipe.from_dict(json.loads(self.file("recipe.json").read_text())["recipe"])
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{str(self.file('recipe.json'))!r} is no recipe: {error}. Start the run anew in another folder."
+            ) from error
+
+    def write_history(self, rows):
+        text = io.StringIO()
+        if rows:
+            writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        self.write_text("history.csv", text.getvalue())
+
+    def write_checkpoint(self, model, rows):
+        def write(path):
+            model.save(path)
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr(PROGRESS, json.dumps(rows))
+
+        self._replace("last.keras", write)
+
+    def write_best(self, model):
+        self._replace("best.keras", model.save)
+
+    def write_figure(self, name, figure):
+        self._replace(name, lambda path: figure.savefig(path, dpi=120))
+
+    def read_checkpoint(self):
+        """`(model, rows)` of the last complete epoch, or None if none was completed."""
+        path = self.file("last.keras")
+        if not path.is_file():
+            return None
+        try:
+            with zipfile.ZipFile(path) as archive:
+                rows = json.loads(archive.read(PROGRESS))
+            return keras.saving.load_model(path), rows
+        except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{str(path)!r} is no checkpoint of a run: {error}. Start the run anew in another folder."
+            ) from error
+
+
+def environment():
+    """Versions that a run depends on."""
+    import keras_sparse
+
+    versions = {
+        "keras_sparse": keras_sparse.__version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "backend": keras.backend.backend(),
+        "machine": platform.machine(),
+    }
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        versions["tensorflow"] = tf.__version__
+    return versions
