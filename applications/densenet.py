@@ -58,8 +58,8 @@ DenseNet.__doc__ = f"""DenseNet for CIFAR-sized images: `SparseNet` with every l
         bottleneck: Boolean, a 1x1 convolution before each 3x3 one (the BC form); by default as in `SparseNet`.
         compression: Number in (0, 1], channels that a transition keeps; by default 0.5 with bottleneck, else 1.
         operator: "concat"; with "sum" or "mean" the network is the `ResNet` that `SparseNet` documents.
-        stem_filters: Integer, filters of the first convolution. By default twice the growth rate; with one growth
-            rate for each stage 48, as in the published counts.{
+        stem_filters: Integer, filters of the first convolution. By default twice the growth rate; if the stages
+            have a rate each, 48 or the first of them, whichever is larger, as in the published counts.{
     SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
     Returns:
         A `keras.Model`.

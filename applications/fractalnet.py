@@ -16,7 +16,7 @@ def FractalNet(
     columns=3,
     filters=(64, 128, 256, 512, 512),
     drop_path=0.15,
-    dropout=(0.0, 0.1, 0.2, 0.3, 0.4),
+    dropout=None,
     seed=None,
     include_top=True,
     weights=None,
@@ -34,7 +34,9 @@ def FractalNet(
         )
     columns = checks.integer("columns", columns, owner, minimum=1)
     drop_path = checks.number("drop_path", drop_path, owner, 0, 1, exclude_maximum=True)
-    if not isinstance(dropout, (list, tuple)):
+    if dropout is None:
+        dropout = [min(0.1 * block, 0.4) for block in range(len(filters))]
+    elif not isinstance(dropout, (list, tuple)):
         dropout = [dropout] * len(filters)
     if len(dropout) != len(filters):
         raise checks.error(
@@ -86,7 +88,8 @@ FractalNet.__doc__ = f"""FractalNet for CIFAR-sized images: blocks of `columns` 
         filters: Tuple with the width of each block.
         drop_path: Number in [0, 1), probability of local drop-path. Half of the examples train one column alone
             (global drop-path); 0 switches both off.
-        dropout: Number in [0, 1), or one for each block, dropout after it.
+        dropout: Number in [0, 1), or one for each block, dropout after it. None is the paper's: 0, 0.1, 0.2, 0.3, 0.4
+            (and no more beyond).
         seed: Integer >= 0 or None, of drop-path and dropout.{
     SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
     Returns:

@@ -73,8 +73,8 @@ SparseNet.__doc__ = f"""SparseNet for CIFAR-sized images: three stages, each uni
         pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
         base: Integer >= 2, of the exponential and hybrid patterns.
         operator: "concat", "sum" or "mean".
-        stem_filters: Integer, filters of the first convolution. By default the growth rate; with one growth rate
-            for each stage 24, as in the published counts; the first width in networks that add.{
+        stem_filters: Integer, filters of the first convolution. By default the growth rate; if the stages have a
+            rate each, 24 or the first of them, whichever is larger, as in the published counts.{
     SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
     Returns:
         A `keras.Model`. Each stage is one layer (`conv2`, `conv3`, `conv4`), a `SparseAggregationBlock`.

@@ -183,7 +183,8 @@ def cifar_network(
             rates = [rate * 2**stage for stage, rate in enumerate(rates)]
         default_stem = rates[0]
     else:
-        default_stem = stem_multiple * (rates[0] if one_rate else 24)
+        # The published counts of networks with a growth rate for each stage were made with stems of 24 and 48.
+        default_stem = stem_multiple * rates[0] if one_rate else max(stem_multiple * 24, rates[0])
         compression = (0.5 if bottleneck else 1.0) if compression is None else compression
         compression = checks.number("compression", compression, owner, 0, 1)
         if math.floor(compression * rates[0]) < 1:

@@ -49,6 +49,9 @@ class Registry:
     def __iter__(self):
         return iter(self.names())
 
+    def __len__(self):
+        return len(self._members)
+
     def lookup(self, name, owner):
         """The member called `name`; an unknown name lists the valid ones and the nearest."""
         if name in self._members:

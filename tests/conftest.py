@@ -1,0 +1,29 @@
+"""What several tests share. Real data is used where it is found, and nothing fails without it."""
+
+import os
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_sparse  # noqa: F401  (registers the layers, in whatever order the tests run)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _fresh_global_state():
+    """Each test starts from the same global seed, precision and layer names."""
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """Folder of prepared TFDS data sets, from KERAS_SPARSE_DATA_DIR or beside the checkout."""
+    named = os.environ.get("KERAS_SPARSE_DATA_DIR")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data" / "tfds"
+    if not folder.is_dir():
+        pytest.skip(f"no prepared data sets in {folder}; set KERAS_SPARSE_DATA_DIR to test on them")
+    return folder

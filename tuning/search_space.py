@@ -1,0 +1,77 @@
+"""What the search spaces share: arguments that are fixed or searched, and the compilation."""
+
+import keras
+import keras_tuner
+
+from keras_sparse import checks
+from keras_sparse.training import CoupledDecaySGD
+
+
+class SearchSpace(keras_tuner.HyperModel):
+    """A constructor with some of its arguments searched.
+
+    A subclass sets `constructor` and `ranges`: argument -> list of choices, or a value that is fixed.
+
+    Args:
+        input_shape: Tuple without the batch axis.
+        classes: Integer, number of classes.
+        learning_rate: List of choices, or a number.
+        name: String or None, prefix of nothing else than KerasTuner's messages.
+        **arguments: Arguments of the constructor: a list is searched, anything else is fixed. They replace the
+            default `ranges`.
+
+    Raises:
+        ValueError: If an argument is not the constructor's, or a list is empty.
+    """
+
+    constructor = None
+    ranges = {}  # noqa: RUF012  (replaced, never changed)
+
+    def __init__(self, input_shape, classes, learning_rate=(0.1,), name=None, **arguments):
+        super().__init__(name=name)
+        self.input_shape = tuple(input_shape)
+        self.classes = checks.integer("classes", classes, self, minimum=1)
+        unknown = sorted(set(arguments) - set(self.ranges))
+        if unknown:
+            raise checks.error(
+                "arguments", type(self).__name__, f"among {', '.join(self.ranges)}", unknown,
+                "Pass only arguments of the constructor.",
+            )  # fmt: skip
+        self.arguments = {**self.ranges, **arguments}
+        self.arguments["learning_rate"] = (
+            list(learning_rate) if isinstance(learning_rate, (list, tuple)) else learning_rate
+        )
+        for argument, value in self.arguments.items():
+            if value == []:
+                raise checks.error(argument, type(self).__name__, "a value or a non-empty list", value, "Add choices.")
+
+    def build(self, hp):
+        """A compiled model for one set of hyperparameters; growth rates for each stage are written `"16,32,64"`."""
+        chosen = {
+            argument: hp.Choice(argument, [_written(v) for v in value]) if isinstance(value, list) else value
+            for argument, value in self.arguments.items()
+        }
+        learning_rate = chosen.pop("learning_rate")
+        model = type(self).constructor(
+            **{argument: _read(value) for argument, value in chosen.items()},
+            input_shape=self.input_shape,
+            classes=self.classes,
+        )
+        model.compile(
+            CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        )
+        return model
+
+
+def _written(value):
+    """Tuples as strings: KerasTuner chooses among numbers, strings and booleans."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _read(value):
+    if isinstance(value, str) and "," in value:
+        return tuple(int(part) for part in value.split(","))
+    return value
