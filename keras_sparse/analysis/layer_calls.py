@@ -18,27 +18,28 @@ class LayerCall:
     Attributes:
         layer: The layer.
         path: Tuple of the names of the layers around it, outermost first, and its own.
-        inputs: Shape of the first input without the batch axis, or a list of such shapes.
+        inputs: List of the shapes of all input tensors, without the batch axis.
         output: Shape of the first output without the batch axis.
         children: Number of layer calls inside this one.
     """
 
     layer: keras.layers.Layer
     path: tuple
-    inputs: object
+    inputs: list
     output: tuple
     children: int = 0
 
 
-def layer_calls(model, input_shape=None):
+def layer_calls(model, input_shape=None, opaque=()):
     """Lists the layer calls of one pass of `model` over a single example, in order.
 
     Args:
         model: Built Keras model.
         input_shape: Tuple without the batch axis, needed if the model's own has unknown sizes.
+        opaque: Tuple of layer classes not to look into. Other composite layers are traced if need be.
 
     Returns:
-        List of `LayerCall`, a composite layer before what it contains.
+        List of `LayerCall`, the model's own first, and each composite layer before what it contains.
 
     Raises:
         ValueError: If the model has no known input shape, or one with unknown sizes, and none is given.
@@ -48,8 +49,8 @@ def layer_calls(model, input_shape=None):
 
     def noting(layer, method):
         def run(*args, **kwargs):
-            if stack and stack[-1].layer is layer:  # its other method: the same call
-                return method(*args, **kwargs)
+            if stack and (stack[-1].layer is layer or isinstance(stack[-1].layer, opaque)):
+                return method(*args, **kwargs)  # the other method of the same call, or not to be seen
             path = (stack[-1].path if stack else ()) + (layer.name,)
             call = LayerCall(layer, path, _shapes(args, kwargs), None)
             if stack:
@@ -58,6 +59,10 @@ def layer_calls(model, input_shape=None):
             stack.append(call)
             try:
                 output = method(*args, **kwargs)
+                unseen = not call.children and _has_sublayers(layer) and not isinstance(layer, opaque)
+                if unseen or None in _shape(keras.tree.flatten(output)[0]):
+                    # It did not ask its sublayers for its output's shape, or does not know it: trace what it does.
+                    output = keras.Operation.compute_output_spec(layer, *args, **kwargs)
             finally:
                 stack.pop()
             call.output = _shape(keras.tree.flatten(output)[0])
@@ -72,8 +77,11 @@ def layer_calls(model, input_shape=None):
                 vars(layer)[name] = noting(layer, getattr(layer, name))
                 replaced.callback(vars(layer).pop, name)
         model.compute_output_spec(specs)
-    # The model itself, and the layer that a Sequential or Functional subclass keeps inside.
-    return [call for call in calls if call.layer is not model]
+    return calls
+
+
+def _has_sublayers(layer):
+    return any(layer._flatten_layers(include_self=False))
 
 
 def _unique(model):
@@ -99,7 +107,7 @@ def _input_specs(model, input_shape):
             )
     return keras.tree.map_structure(
         lambda tensor: keras.KerasTensor((1, *tensor.shape[1:]), dtype=tensor.dtype),
-        model._inputs_struct if hasattr(model, "_inputs_struct") else model.input,
+        getattr(model, "_inputs_struct", known[0]),  # a Sequential has one input
     )
 
 
@@ -108,6 +116,5 @@ def _shape(tensor):
 
 
 def _shapes(args, kwargs):
-    first = args[0] if args else next(iter(kwargs.values()))
-    shapes = [_shape(t) for t in keras.tree.flatten(first) if hasattr(t, "shape")]
-    return shapes[0] if len(shapes) == 1 else shapes
+    tensors = keras.tree.flatten((args, kwargs))
+    return [_shape(tensor) for tensor in tensors if hasattr(tensor, "shape")]

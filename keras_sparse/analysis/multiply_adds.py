@@ -6,8 +6,9 @@ Normalisation, activation, pooling and elementwise arithmetic are not, by the fi
 
 import math
 
-import keras
 from keras import layers
+
+from keras_sparse.analysis.layer_calls import layer_calls
 
 
 def multiply_adds(call):
@@ -16,8 +17,8 @@ def multiply_adds(call):
     for kinds, rule in RULES:
         if isinstance(layer, kinds):
             return rule(layer, call.inputs, call.output)
-    kernel_like = any(weight.ndim > 1 for weight in layer._trainable_variables)
-    return None if kernel_like else 0
+    has_kernel = any(len(weight.shape) > 1 for weight in layer._trainable_variables)
+    return None if has_kernel else 0
 
 
 def _positions(layer, shape):
@@ -31,7 +32,7 @@ def _convolution(layer, inputs, output):
 
 def _transposed_convolution(layer, inputs, output):
     # Every input position is multiplied into a window of the output.
-    return _positions(layer, inputs) * math.prod(layer.kernel.shape)
+    return _positions(layer, inputs[0]) * math.prod(layer.kernel.shape)
 
 
 def _separable_convolution(layer, inputs, output):
@@ -44,43 +45,38 @@ def _dense(layer, inputs, output):
 
 
 def _einsum_dense(layer, inputs, output):
-    # Letters shared by all three terms or summed away are each walked once: the product of all sizes.
-    source, rest = layer.equation.replace(" ", "").split(",")
-    kernel, target = rest.split("->")
-    sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
-    inner = math.prod(sizes.values())
-    # Positions: output axes that are not in the kernel (the batch axis is not in `output`).
-    named = target.replace("...", "")
-    if "..." not in target:
-        shape = dict(zip(named[1:], output, strict=True))
-        return inner * math.prod(size for letter, size in shape.items() if letter not in sizes)
-    kept = math.prod(size for letter, size in sizes.items() if letter in named)
-    return inner * math.prod(output) // kept
+    # Each letter is walked once, whether it is shared, kept or summed away; "..." stands for leading axes.
+    source, kernel = layer.equation.replace(" ", "").split("->")[0].split(",")
+    letters = source.replace("...", "")[-len(inputs[0]) :]
+    named = dict(zip(letters[::-1], inputs[0][::-1], strict=False))
+    unnamed = math.prod(inputs[0][: len(inputs[0]) - len(named)])
+    return unnamed * math.prod({**named, **dict(zip(kernel, layer.kernel.shape, strict=True))}.values())
 
 
 def _attention(layer, inputs, output):
-    shapes = inputs if isinstance(inputs, list) else [inputs, inputs]
-    queries, keys = math.prod(shapes[0][:-1]), math.prod(shapes[1][:-1])
-    heads = layer.num_heads * (layer.key_dim + (layer.value_dim or layer.key_dim))
+    queries, keys = math.prod(inputs[0][:-1]), math.prod(inputs[1][:-1])
     projections = sum(
-        math.prod(weight.shape) * (keys if name in ("key", "value") else queries)
-        for name, weight in _projection_kernels(layer)
-    )
-    return projections + queries * keys * heads
-
-
-def _projection_kernels(layer):
-    return [
-        (sublayer.name, sublayer.kernel)
+        math.prod(sublayer.kernel.shape) * (keys if sublayer.name in ("key", "value") else queries)
         for sublayer in layer._flatten_layers(include_self=False)
         if isinstance(sublayer, layers.EinsumDense)
-    ]
+    )
+    # Scores of all pairs, then the values weighted by them.
+    return projections + queries * keys * layer.num_heads * (layer.key_dim + layer.value_dim)
 
 
 def _recurrent(layer, inputs, output):
-    steps = inputs[0]
-    kernels = [w for w in layer.trainable_weights + layer.non_trainable_weights if "kernel" in w.name]
-    return steps * sum(math.prod(kernel.shape) for kernel in kernels)
+    variables = [v for sublayer in layer._flatten_layers() for v in sublayer._trainable_variables]
+    kernels = [v.shape for v in variables if "kernel" in v.name]
+    if any(len(kernel) > 2 for kernel in kernels):
+        return None  # convolutional recurrence
+    return inputs[0][0] * sum(map(math.prod, kernels))
+
+
+def _time_distributed(layer, inputs, output):
+    steps, shape = inputs[0][0], inputs[0][1:]
+    calls = layer_calls(layer.layer, shape, opaque=OPAQUE)
+    counts = [multiply_adds(call) for call in calls if not call.children]
+    return None if None in counts else steps * sum(counts)
 
 
 def _none(layer, inputs, output):
@@ -98,7 +94,10 @@ RULES = [
     (layers.Dense, _dense),
     (layers.EinsumDense, _einsum_dense),
     (layers.MultiHeadAttention, _attention),
-    ((layers.SimpleRNN, layers.LSTM, layers.GRU), _recurrent),
+    (layers.RNN, _recurrent),
+    (layers.TimeDistributed, _time_distributed),
     ((layers.Embedding, layers.BatchNormalization, layers.LayerNormalization), _none),
-    ((keras.Model,), _none),
 ]
+
+# Layers whose rule speaks for what they contain.
+OPAQUE = (layers.MultiHeadAttention, layers.RNN, layers.TimeDistributed)

@@ -7,7 +7,7 @@ import dataclasses
 import math
 
 from keras_sparse.analysis.layer_calls import layer_calls
-from keras_sparse.analysis.multiply_adds import multiply_adds
+from keras_sparse.analysis.multiply_adds import OPAQUE, multiply_adds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,10 +148,8 @@ def profile(model, input_shape=None):
         7978856
     """
     rows, seen = [], set()
-    for call in layer_calls(model, input_shape):
+    for call in layer_calls(model, input_shape, OPAQUE):
         own = _own_layers(call)
-        if call.children and not own:
-            continue
         stored = statistics = 0
         for layer in own:
             if id(layer) in seen:
@@ -165,7 +163,7 @@ def profile(model, input_shape=None):
         macs = 0 if call.children else multiply_adds(call)
         rows.append(
             ProfileRow(
-                name="/".join(call.path[1:]),
+                name="/".join(call.path[1:]) or model.name,
                 kind=type(call.layer).__name__,
                 output_shape=call.output,
                 stored_parameters=stored,
@@ -186,10 +184,7 @@ def _own_layers(call):
     A layer that ran no other layer answers for all it contains (attention, recurrent cells); one that did,
     for what it holds itself.
     """
-    if not call.children:
-        return list(call.layer._flatten_layers())
-    layer = call.layer
-    return [layer] if layer._trainable_variables or layer._non_trainable_variables else []
+    return [call.layer] if call.children else list(call.layer._flatten_layers())
 
 
 def _size(variables):

@@ -1,0 +1,111 @@
+import pytest
+
+from keras_sparse.applications import list_models
+from keras_sparse.cli import _recipes, build_parser, main
+
+TINY = ["--depth", "10", "--growth-rate", "4", "--epochs", "1", "--examples", "60"]
+
+
+def test_train_two_models_side_by_side(tmp_path, capsys):
+    arguments = ["train", "--model", "sparsenet", "densenet", *TINY, "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--quiet"]) == 0
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("test accuracy", "parameters", "MACs", "seconds", "sparsenet", "densenet"))
+    assert "epoch 1/1" not in table
+    assert (tmp_path / "out" / "densenet" / "best.keras").is_file()
+    # Once more without --resume is refused, with it reports the same.
+    assert main([*arguments, "--quiet"]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", "--resume", "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert capsys.readouterr().out == table
+    assert main([*arguments, "--resume", "--seed", "9"]) == 2
+    assert "They differ in: seed" in capsys.readouterr().err
+
+
+def test_without_arguments_the_twins_are_trained_on_digits():
+    recipes = _recipes(build_parser().parse_args(["train"]))
+    assert [recipe.model for recipe in recipes] == ["sparsenet", "densenet"]
+    assert {recipe.dataset for recipe in recipes} == {"digits"}
+    assert all(r.model_arguments == {"depth": 40, "growth_rate": 12, "bottleneck": True} for r in recipes)
+
+
+def test_options_reach_the_recipe():
+    command = (
+        "train --model sparsenet --depth 100 --growth-rate 16 32 64 --no-bottleneck --pattern all exponential hybrid "
+        "--preset sparsenet_paper --dataset cifar100 --epochs 30 --learning-rate-drops 10 20 --precision mixed_bfloat16"
+    )
+    (recipe,) = _recipes(build_parser().parse_args(command.split()))
+    assert recipe.model_arguments == {
+        "depth": 100,
+        "growth_rate": [16, 32, 64],
+        "bottleneck": False,
+        "pattern": ["all", "exponential", "hybrid"],
+    }
+    assert (recipe.dataset, recipe.epochs, recipe.learning_rate_drops) == ("cifar100", 30, (10, 20))
+    assert (recipe.batch_size, recipe.precision) == (64, "mixed_bfloat16")
+
+
+def test_profile_of_a_name_and_of_a_file(tmp_path, capsys):
+    import keras
+
+    assert main("profile --model sparsenet --depth 40 --growth-rate 12 --bottleneck".split()) == 0
+    printed = capsys.readouterr().out
+    assert "124,246" in printed
+    assert max(map(len, printed.splitlines())) <= 100
+    keras.Sequential([keras.Input((5,)), keras.layers.Dense(7)]).save(tmp_path / "m.keras")
+    assert main(["profile", "--file", str(tmp_path / "m.keras"), "--total"]) == 0
+    assert "MACs per example                           35" in capsys.readouterr().out
+
+
+def test_models_lists_all(capsys):
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in list_models())
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["profile"], ["models"]], ids=str)
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    assert f"keras-sparse {' '.join(command)}".strip() in capsys.readouterr().out.split("example")[-1]
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "keras-sparse train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train --model sparsenett", "Did you mean 'sparsenet'"),
+        ("train --model sparsenet sparsenet", "must name each model once"),
+        ("train --model resnet50 --depth 50", "`--depth` is not for resnet50, which takes --base, --aggregation"),
+        ("train --model sparsenet --depth 3", "`depth` of SparseNet must be an integer >= 7. Received: depth=3"),
+        ("train --model resnet50", "height and width >= 32. Received: input_shape=(16, 16, 1)"),
+        ("train --epochs 0", "`epochs` of Recipe must be an integer >= 1"),
+        ("train --dataset imagenet", "`dataset` of Recipe must be one of"),
+        ("train --resume", "`--resume` needs the folder of the run"),
+        ("train --model sparsenet --dataset cifar10 --data-dir /nowhere --output {tmp}/x", "tfds build cifar10"),
+        ("profile --model densenet --growth-rate 0", "`growth_rate` of DenseNet"),
+        ("profile --file nowhere.keras", "nowhere.keras"),
+        ("profile --model densenet121 --input-shape 224 224", "three numbers"),
+    ],
+)
+def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(command.format(tmp=tmp_path).split()) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.startswith(f"keras-sparse {command.split()[0]}: error: ")
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("command", ["train --epochs two", "train --bogus", "fly", "profile", "train --precision half"])
+def test_unusable_command_lines_exit_with_2(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command.split())
+    assert stopped.value.code == 2
+    assert "usage: keras-sparse" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_sparse.training import comparison_table, preset, run
+from keras_sparse.training.run_folder import RunFolder
+
+# Dropout, drop-path, augmentation and a drop of the learning rate: all that has a state to lose.
+FRACTAL = preset(
+    "quick", "fractalnet", {"columns": 2, "filters": [4, 8], "drop_path": 0.3}, epochs=4, examples=160, seed=11
+)
+SPARSE = preset("quick", "sparsenet", {"depth": 10, "growth_rate": 4, "bottleneck": True}, epochs=2, examples=100)
+
+WORKER = """
+import json, sys
+from keras_sparse.training import Recipe, run
+recipe = Recipe.from_dict(json.loads(sys.argv[1]))
+run(recipe, sys.argv[2], resume=True, verbose="lines")
+"""
+
+
+def start(recipe, output):
+    arguments = [sys.executable, "-c", WORKER, json.dumps(recipe.to_dict()), str(output)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def state(output):
+    model = keras.saving.load_model(output / "last.keras")
+    optimizer = [np.asarray(keras.ops.convert_to_numpy(v)) for v in model.optimizer.variables]
+    return model.get_weights() + optimizer
+
+
+def history(output):
+    with open(output / "history.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_folder_and_result(tmp_path, capsys):
+    result = run(SPARSE, tmp_path / "run")
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == {
+        "recipe.json", "history.csv", "best.keras", "last.keras", "profile.txt", "curves.png", "tensorboard",
+    }  # fmt: skip
+    rows = history(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.01])
+    assert result.parameters == keras.saving.load_model(tmp_path / "run" / "last.keras").count_params() - _moving(tmp_path)
+    assert RunFolder(tmp_path / "run").read_recipe() == SPARSE
+    saved = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert saved["environment"]["keras"] == keras.__version__
+    assert f"{result.parameters:,}" in (tmp_path / "run" / "profile.txt").read_text()
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "sparsenet epoch 2/2: loss" in printed
+    assert "\b" not in printed
+    assert 0 <= result.test_accuracy <= 1
+    table = comparison_table([result, result])
+    assert "sparsenet depth=10 growth_rate=4 bottleneck" in table
+    assert f"{result.test_accuracy:.2%}" in table
+
+
+def _moving(tmp_path):
+    model = keras.saving.load_model(tmp_path / "run" / "last.keras")
+    return sum(int(np.prod(v.shape)) for v in model.non_trainable_variables)
+
+
+def test_best_is_the_epoch_with_the_highest_validation_accuracy(tmp_path):
+    from keras_sparse.datasets import load
+
+    run(dataclasses.replace(SPARSE, epochs=3, learning_rate_drops=()), tmp_path, verbose="none")
+    best = keras.saving.load_model(tmp_path / "best.keras")
+    validation = load("digits", examples=100).validation
+    _, accuracy = best.evaluate(validation.batches(100), verbose=0)
+    assert accuracy == pytest.approx(max(row["val_accuracy"] for row in history(tmp_path)), abs=1e-6)
+
+
+def test_killed_at_any_moment_ends_with_the_same_weights(tmp_path):
+    undisturbed = start(FRACTAL, tmp_path / "whole")
+    assert undisturbed.wait() == 0
+    kills = 0
+    for _ in range(8):
+        process = start(FRACTAL, tmp_path / "killed")
+        line = process.stdout.readline()  # what it trains and where
+        if kills == 0:
+            line = process.stdout.readline()
+        if kills < 3 and line:
+            time.sleep(0.05 * kills)  # after an epoch, or within one
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        else:
+            process.stdout.read()
+        if process.wait() == 0:
+            break
+    assert kills == 3
+    assert history(tmp_path / "killed") == history(tmp_path / "whole")
+    for killed, whole in zip(state(tmp_path / "killed"), state(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(killed, whole)
+
+
+def test_a_history_ahead_of_the_checkpoint_is_cut(tmp_path):
+    """Killed between the two writes: the checkpoint is what counts."""
+    run(SPARSE, tmp_path / "whole", verbose="none")
+    run(dataclasses.replace(SPARSE, epochs=1, learning_rate_drops=()), tmp_path / "cut", verbose="none")
+    folder = RunFolder(tmp_path / "cut")
+    folder.write_recipe(SPARSE)
+    folder.write_history(history(tmp_path / "whole"))
+    run(SPARSE, tmp_path / "cut", resume=True, verbose="none")
+    assert history(tmp_path / "cut") == history(tmp_path / "whole")
+    for one, other in zip(state(tmp_path / "cut"), state(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_two_runs_of_a_recipe_are_the_same_and_another_seed_is_not(tmp_path):
+    for name, recipe in (("a", SPARSE), ("b", SPARSE), ("c", dataclasses.replace(SPARSE, seed=1))):
+        run(recipe, tmp_path / name, verbose="none")
+    a, b, c = (state(tmp_path / name)[0] for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_resuming_a_finished_run_only_reports(tmp_path):
+    first = run(SPARSE, tmp_path, verbose="none")
+    written = (tmp_path / "last.keras").stat().st_mtime_ns
+    again = run(SPARSE, tmp_path, resume=True, verbose="none")
+    assert again.test_accuracy == first.test_accuracy
+    assert again.seconds == first.seconds
+    assert (tmp_path / "last.keras").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_trains_and_is_left_behind(tmp_path, precision):
+    recipe = dataclasses.replace(SPARSE, precision=precision, epochs=1, learning_rate_drops=())
+    result = run(recipe, tmp_path, verbose="none")
+    assert np.isfinite(result.test_loss)
+    assert keras.config.dtype_policy().name == "float32"
+    model = keras.saving.load_model(tmp_path / "last.keras")
+    assert model.get_layer("conv2").compute_dtype == precision.removeprefix("mixed_")
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    run(SPARSE, tmp_path, verbose="none")
+    with pytest.raises(ValueError, match=r"`output` of run must be a folder without a run.*--resume"):
+        run(SPARSE, tmp_path)
+    with pytest.raises(ValueError, match="They differ in: seed, weight_decay|They differ in: weight_decay, seed"):
+        run(dataclasses.replace(SPARSE, seed=1, weight_decay=0.0), tmp_path, resume=True)
+
+
+def test_damaged_files_say_so(tmp_path):
+    run(SPARSE, tmp_path, verbose="none")
+    (tmp_path / "last.keras").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"last.keras' is no checkpoint"):
+        run(SPARSE, tmp_path, resume=True)
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"recipe.json' is no recipe"):
+        run(SPARSE, tmp_path, resume=True)
