@@ -1,7 +1,7 @@
 """Constructors with the conventions of `keras.applications`.
 
-    >>> model = SparseNet(depth=40, growth_rate=12, bottleneck=True)
-    >>> model.count_params()
+>>> model = SparseNet(depth=40, growth_rate=12, bottleneck=True)
+>>> model.count_params()
 """
 
 from keras_sparse.applications.densenet import DenseNet, DenseNet121, DenseNet169, DenseNet201, DenseNet264
@@ -53,3 +53,26 @@ def get_model(name, **arguments):
         >>> get_model("resnet", depth=56).count_params()
     """
     return MODELS.lookup(name, owner="get_model")(**arguments)
+
+
+__all__ = [
+    "MODELS",
+    "DenseNet",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "DenseNet264",
+    "FractalNet",
+    "ResNet",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "SparseNet",
+    "SparseNet121",
+    "SparseNet169",
+    "SparseNet201",
+    "get_model",
+    "list_models",
+    "preprocess_input",
+    "transplant_weights",
+]

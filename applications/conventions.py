@@ -10,18 +10,17 @@ from keras import layers
 from keras_sparse import checks
 from keras_sparse.layers.preactivation_unit import channel_axis
 
-SHARED_DOC = """
+SHARED_DOC = """\
         include_top: Boolean, whether to end in the classifier.
         weights: None (random initialisation) or the path of a weights file that this architecture saved. No
             trained weights are published; `transplant_weights` takes over those of `keras.applications`.
         input_tensor: Keras tensor to build on, instead of a new input.
-        input_shape: Tuple without the batch axis, in the order of `keras.config.image_data_format()`;
-            {default_shape} by default.
+        input_shape: Tuple without the batch axis, in the order of `keras.config.image_data_format()`. Images of the
+            papers' size with three channels by default.
         pooling: None, "avg" or "max": what follows the last feature map if `include_top` is False.
         classes: Integer, number of classes.
         classifier_activation: Activation of the classifier; None for logits.
-        name: String, name of the model.
-"""
+        name: String, name of the model."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -29,8 +28,6 @@ class Conventions:
     """The shared arguments of one constructor call, checked on arrival."""
 
     owner: str
-    default_size: int
-    minimum_size: int
     include_top: bool = True
     weights: object = None
     input_tensor: object = None
@@ -57,34 +54,34 @@ class Conventions:
                 "`transplant_weights`.",
             )  # fmt: skip
 
-    def image(self):
-        """The input of the network, checked."""
+    def image(self, default_size, minimum_size):
+        """The input of the network, checked: height and width are `default_size` unless given."""
         if self.input_tensor is not None:
             if self.input_shape is not None and tuple(self.input_shape) != self.input_tensor.shape[1:]:
                 raise checks.error(
                     "input_shape", self.owner, f"that of `input_tensor`, {self.input_tensor.shape[1:]}",
                     self.input_shape, "Pass only one of the two.",
                 )  # fmt: skip
-            self._check_shape(tuple(self.input_tensor.shape[1:]))
+            self._check_shape(tuple(self.input_tensor.shape[1:]), minimum_size)
             return self.input_tensor
-        size = self.default_size
-        default = (size, size, 3) if self.data_format == "channels_last" else (3, size, size)
-        shape = default if self.input_shape is None else tuple(self.input_shape)
-        self._check_shape(shape)
+        default = [default_size, default_size]
+        default.insert(self.axis - 1, 3)
+        shape = tuple(default if self.input_shape is None else self.input_shape)
+        self._check_shape(shape, minimum_size)
         return layers.Input(shape=shape)
 
-    def _check_shape(self, shape):
+    def _check_shape(self, shape, minimum_size):
         sizes = shape[:2] if self.data_format == "channels_last" else shape[1:]
         right = (
             len(shape) == 3
             and shape[self.axis - 1] is not None
-            and all(size is None or size >= self.minimum_size for size in sizes)
+            and all(size is None or size >= minimum_size for size in sizes)
         )
         if not right:
             order = "height, width, channels" if self.axis == 3 else "channels, height, width"
             raise checks.error(
                 "input_shape", self.owner,
-                f"three numbers ({order}) with height and width >= {self.minimum_size}", shape,
+                f"three numbers ({order}) with height and width >= {minimum_size}", shape,
                 "Resize the images, or check the order of the axes.",
             )  # fmt: skip
 
@@ -122,26 +119,46 @@ class Conventions:
         return model
 
 
-def variant(base, name, **fixed):
-    """A constructor that is `base` with some arguments fixed, with a signature and documentation of its own.
+SHARED = [field for field in dataclasses.fields(Conventions) if field.name != "owner"]
+
+
+def constructor(classes, name=None, **fixed):
+    """Makes a constructor with the shared arguments from a function that takes them as one `Conventions`.
 
     Args:
-        base: Function.
-        name: String, name of the new constructor.
-        **fixed: Arguments it no longer takes.
+        classes: Integer, default number of classes.
+        name: String, name of the constructor; that of the function by default.
+        **fixed: Arguments of the function that the constructor does not offer.
+
+    Returns:
+        A decorator. The function's docstring may hold `{name}` and `{shared}`, the documentation of what is shared.
     """
 
-    def constructor(*args, **kwargs):
-        bound = signature.bind(*args, **kwargs)
-        bound.arguments.setdefault("name", name.lower())
-        return base(**fixed, owner=name, **bound.arguments)
+    def decorate(function):
+        owner = name or function.__name__
+        defaults = {"classes": classes, "name": owner.lower()}
+        own = list(inspect.signature(function).parameters.values())[1:]
+        shared = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=defaults.get(field.name, field.default),
+            )
+            for field in SHARED
+        ]
+        signature = inspect.Signature([p for p in own if p.name not in fixed] + shared)
 
-    hidden = {*fixed, "owner"}
-    signature = inspect.Signature(
-        [p for p in inspect.signature(base).parameters.values() if p.name not in hidden]
-    )
-    constructor.__signature__ = signature
-    constructor.__name__ = constructor.__qualname__ = name
-    constructor.__module__ = base.__module__
-    constructor.__doc__ = base.__doc__.replace("{name}", name)
-    return constructor
+        def construct(*args, **kwargs):
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            arguments = {**bound.arguments, **fixed}
+            conventions = Conventions(owner=owner, **{field.name: arguments.pop(field.name) for field in SHARED})
+            return function(conventions, **arguments)
+
+        construct.__signature__ = signature
+        construct.__name__ = construct.__qualname__ = owner
+        construct.__module__ = function.__module__
+        construct.__doc__ = function.__doc__.replace("{name}", owner).replace("{shared}", SHARED_DOC.lstrip())
+        return construct
+
+    return decorate

@@ -8,13 +8,15 @@ Reference:
 from keras import layers
 
 from keras_sparse import aggregation as aggregations
-from keras_sparse.applications.conventions import SHARED_DOC, Conventions, variant
+from keras_sparse.applications.conventions import constructor
 from keras_sparse.applications.stages import cifar_network
 from keras_sparse.layers import SparseAggregation
 from keras_sparse.layers.preactivation_unit import BATCH_NORM, he_normal_fan_out
 
 
+@constructor(classes=10)
 def ResNet(
+    conventions,
     depth,
     growth_rate=16,
     bottleneck=True,
@@ -22,29 +24,33 @@ def ResNet(
     base=2,
     operator="sum",
     stem_filters=None,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=10,
-    classifier_activation="softmax",
-    name="resnet",
 ):
+    """Pre-activation ResNet for CIFAR-sized images: each unit reads the sum of all outputs before it.
+
+    Its sparse twin is `SparseNet(depth, 16, operator="sum")`, with the same parameters and fewer terms in each sum.
+
+    Args:
+        depth: Integer, layers with weights: `(depth - 2) // 9` units a stage, without bottleneck `(depth - 2) // 6`.
+        growth_rate: Integer, width of the first stage, doubled from stage to stage; or three, one for each stage.
+            With bottleneck a unit's output is four times as wide.
+        bottleneck: Boolean, 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.
+        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
+        base: Integer >= 2, of the exponential and hybrid patterns.
+        operator: "sum" or "mean" ("concat" makes it a `DenseNet`).
+        stem_filters: Integer, filters of the first convolution; by default the first width.
+        {shared}
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: If an argument is out of range, or contradicts another.
+
+    Example:
+        >>> ResNet(depth=56).count_params()
+    """
     return cifar_network(
-        Conventions(
-            owner="ResNet",
-            default_size=32,
-            minimum_size=4,
-            include_top=include_top,
-            weights=weights,
-            input_tensor=input_tensor,
-            input_shape=input_shape,
-            pooling=pooling,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            name=name,
-        ),
+        conventions,
         depth=depth,
         growth_rate=growth_rate,
         bottleneck=bottleneck,
@@ -57,75 +63,22 @@ def ResNet(
     )
 
 
-ResNet.__doc__ = f"""Pre-activation ResNet for CIFAR-sized images: each unit reads the sum of all outputs before it.
-
-    Its sparse twin is `SparseNet(depth, 16, operator="sum")`, with the same parameters and fewer terms in each sum.
-
-    Args:
-        depth: Integer, layers with weights: `(depth - 2) // 9` units a stage, without bottleneck `(depth - 2) // 6`.
-        growth_rate: Integer, width of the first stage, doubled from stage to stage; or three, one for each stage.
-            With bottleneck a unit's output is four times as wide.
-        bottleneck: Boolean, 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.
-        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
-        base: Integer >= 2, of the exponential and hybrid patterns.
-        operator: "sum" or "mean" ("concat" makes it a `DenseNet`).
-        stem_filters: Integer, filters of the first convolution; by default the first width.{
-    SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
-    Returns:
-        A `keras.Model`.
-
-    Raises:
-        ValueError: If an argument is out of range, or contradicts another.
-
-    Example:
-        >>> ResNet(depth=56).count_params()
-    """
-
-
 def _imagenet(
+    conventions,
     units,
-    owner,
     aggregation="residual",
     base=2,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
 ):
-    conventions = Conventions(
-        owner=owner,
-        default_size=224,
-        minimum_size=32,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-    )
-    image = conventions.image()
-    network = _PostActivation(conventions, aggregation, base)
-    x = network.stem(image)
-    for stage, count in enumerate(units):
-        x = network.stage(x, stage, count)
-    return conventions.model(image, conventions.classify(x))
-
-
-_imagenet.__doc__ = f"""{{name}} for ImageNet-sized images, layer for layer that of `keras.applications`.
+    """{name} for ImageNet-sized images, layer for layer that of `keras.applications`.
 
     Args:
         aggregation: "residual" (the default), the running sum that is rectified after every unit; or a pattern
             (name or `Pattern`): each unit then reads the rectified sum of the outputs that the pattern selects in
             its stage, the projected input among them. "all" differs from "residual" in that only the sum is
             rectified, not each step of it. Parameters are the same in every case.
-        base: Integer >= 2, of the exponential and hybrid patterns.{
-    SHARED_DOC.format(default_shape="(224, 224, 3)").rstrip(" ")}
+        base: Integer >= 2, of the exponential and hybrid patterns.
+        {shared}
+
     Returns:
         A `keras.Model`.
 
@@ -133,8 +86,14 @@ _imagenet.__doc__ = f"""{{name}} for ImageNet-sized images, layer for layer that
         ValueError: If an argument is out of range.
 
     Example:
-        >>> {{name}}(aggregation="exponential", classes=1000).count_params()
+        >>> {name}(aggregation="exponential", classes=1000).count_params()
     """
+    image = conventions.image(224, minimum_size=32)
+    network = _PostActivation(conventions, aggregation, base)
+    x = network.stem(image)
+    for stage, count in enumerate(units):
+        x = network.stage(x, stage, count)
+    return conventions.model(image, conventions.classify(x))
 
 
 class _PostActivation:
@@ -179,9 +138,7 @@ class _PostActivation:
                 x = layers.Add(name=f"{name}_add")([outputs[0] if unit == 0 else x, branch])
             else:
                 outputs.append(branch)
-                x = SparseAggregation(
-                    self.pattern, operator="sum", axis=self.axis, name=f"{name}_aggregation"
-                )(outputs)
+                x = SparseAggregation(self.pattern, operator="sum", axis=self.axis, name=f"{name}_aggregation")(outputs)
             x = layers.Activation("relu", name=f"{name}_out")(x)
         return x
 
@@ -193,6 +150,6 @@ class _PostActivation:
         return self._convolve(x, 4 * filters, 1, f"{name}_3")
 
 
-ResNet50 = variant(_imagenet, "ResNet50", units=(3, 4, 6, 3))
-ResNet101 = variant(_imagenet, "ResNet101", units=(3, 4, 23, 3))
-ResNet152 = variant(_imagenet, "ResNet152", units=(3, 8, 36, 3))
+ResNet50 = constructor(classes=1000, name="ResNet50", units=(3, 4, 6, 3))(_imagenet)
+ResNet101 = constructor(classes=1000, name="ResNet101", units=(3, 4, 23, 3))(_imagenet)
+ResNet152 = constructor(classes=1000, name="ResNet152", units=(3, 8, 36, 3))(_imagenet)

@@ -8,11 +8,13 @@ Reference:
 
 from keras import layers
 
-from keras_sparse.applications.conventions import SHARED_DOC, Conventions, variant
+from keras_sparse.applications.conventions import constructor
 from keras_sparse.applications.stages import cifar_network, imagenet_network
 
 
+@constructor(classes=10)
 def SparseNet(
+    conventions,
     depth,
     growth_rate,
     bottleneck=None,
@@ -21,42 +23,8 @@ def SparseNet(
     base=2,
     operator="concat",
     stem_filters=None,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=10,
-    classifier_activation="softmax",
-    name="sparsenet",
 ):
-    return cifar_network(
-        Conventions(
-            owner="SparseNet",
-            default_size=32,
-            minimum_size=4,
-            include_top=include_top,
-            weights=weights,
-            input_tensor=input_tensor,
-            input_shape=input_shape,
-            pooling=pooling,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            name=name,
-        ),
-        depth=depth,
-        growth_rate=growth_rate,
-        bottleneck=bottleneck,
-        compression=compression,
-        pattern=pattern,
-        base=base,
-        operator=operator,
-        stem_filters=stem_filters,
-        stem_multiple=1,
-    )
-
-
-SparseNet.__doc__ = f"""SparseNet for CIFAR-sized images: three stages, each unit reading outputs 1, 2, 4, 8, ... back.
+    """SparseNet for CIFAR-sized images: three stages, each unit reading outputs 1, 2, 4, 8, ... back.
 
     With `operator="concat"` it is DenseNet with fewer links (SparseNet[⊕]); `bottleneck=True` is its BC form.
     With "sum" or "mean" it is a pre-activation ResNet with fewer links (SparseNet[+]), parameter for parameter
@@ -74,8 +42,9 @@ SparseNet.__doc__ = f"""SparseNet for CIFAR-sized images: three stages, each uni
         base: Integer >= 2, of the exponential and hybrid patterns.
         operator: "concat", "sum" or "mean".
         stem_filters: Integer, filters of the first convolution. By default the growth rate; if the stages have a
-            rate each, 24 or the first of them, whichever is larger, as in the published counts.{
-    SHARED_DOC.format(default_shape="(32, 32, 3)").rstrip(" ")}
+            rate each, 24 or the first of them, whichever is larger, as in the published counts.
+        {shared}
+
     Returns:
         A `keras.Model`. Each stage is one layer (`conv2`, `conv3`, `conv4`), a `SparseAggregationBlock`.
 
@@ -85,49 +54,28 @@ SparseNet.__doc__ = f"""SparseNet for CIFAR-sized images: three stages, each uni
     Example:
         >>> SparseNet(depth=40, growth_rate=12, bottleneck=True).count_params()
     """
+    return cifar_network(
+        conventions,
+        depth=depth,
+        growth_rate=growth_rate,
+        bottleneck=bottleneck,
+        compression=compression,
+        pattern=pattern,
+        base=base,
+        operator=operator,
+        stem_filters=stem_filters,
+        stem_multiple=1,
+    )
 
 
 def _imagenet(
+    conventions,
     units,
-    owner,
     growth_rate=32,
     pattern="exponential",
     base=2,
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name=None,
 ):
-    conventions = Conventions(
-        owner=owner,
-        default_size=224,
-        # Four halvings of the stem and the transitions must leave the 3x3 map that the classifier reads.
-        minimum_size=96 if include_top else 32,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-    )
-
-    def features(x):
-        options = {"data_format": conventions.data_format}
-        x = layers.AdaptiveAveragePooling2D(3, name="avg_pool", **options)(x)
-        return layers.Flatten(name="flatten", **options)(x)
-
-    return imagenet_network(
-        conventions, units, growth_rate, pattern, base, "concat", stem_multiple=1, features=features
-    )
-
-
-_imagenet.__doc__ = f"""{{name}} for ImageNet-sized images: bottleneck units, compression 0.5.
+    """{name} for ImageNet-sized images: bottleneck units, compression 0.5.
 
     The stem has as many filters as the growth rate, and the classifier reads the last map averaged to 3x3 and
     flattened, nine values a channel.
@@ -135,8 +83,9 @@ _imagenet.__doc__ = f"""{{name}} for ImageNet-sized images: bottleneck units, co
     Args:
         growth_rate: Integer or four, one for each stage.
         pattern: Name in `aggregation.PATTERNS` or `Pattern`, or four, one for each stage.
-        base: Integer >= 2, of the exponential and hybrid patterns.{
-    SHARED_DOC.format(default_shape="(224, 224, 3)").rstrip(" ")}
+        base: Integer >= 2, of the exponential and hybrid patterns.
+        {shared}
+
     Returns:
         A `keras.Model`.
 
@@ -144,9 +93,20 @@ _imagenet.__doc__ = f"""{{name}} for ImageNet-sized images: bottleneck units, co
         ValueError: If an argument is out of range.
 
     Example:
-        >>> {{name}}(growth_rate=32, classes=1000).count_params()
+        >>> {name}(growth_rate=32, classes=1000).count_params()
     """
 
-SparseNet121 = variant(_imagenet, "SparseNet121", units=(6, 12, 24, 16))
-SparseNet169 = variant(_imagenet, "SparseNet169", units=(6, 12, 32, 32))
-SparseNet201 = variant(_imagenet, "SparseNet201", units=(6, 12, 48, 32))
+    def features(x):
+        options = {"data_format": conventions.data_format}
+        x = layers.AdaptiveAveragePooling2D(3, name="avg_pool", **options)(x)
+        return layers.Flatten(name="flatten", **options)(x)
+
+    # Five halvings must leave the 3x3 map that the classifier reads.
+    minimum_size = 96 if conventions.include_top else 32
+    image = conventions.image(224, minimum_size)
+    return imagenet_network(conventions, image, units, growth_rate, pattern, base, stem_multiple=1, features=features)
+
+
+SparseNet121 = constructor(classes=1000, name="SparseNet121", units=(6, 12, 24, 16))(_imagenet)
+SparseNet169 = constructor(classes=1000, name="SparseNet169", units=(6, 12, 32, 32))(_imagenet)
+SparseNet201 = constructor(classes=1000, name="SparseNet201", units=(6, 12, 48, 32))(_imagenet)

@@ -32,8 +32,7 @@ class Stages:
         self.data_format = conventions.data_format
         self.operator = aggregation.get_operator(operator, owner)
         self.patterns = [
-            aggregation.get_pattern(one, base, owner)
-            for one in checks.per_stage("pattern", pattern, owner, count)
+            aggregation.get_pattern(one, base, owner) for one in checks.per_stage("pattern", pattern, owner, count)
         ]
 
     def convolution(self, x, filters, kernel_size, name, strides=1):
@@ -77,9 +76,7 @@ class Stages:
         filters, kernels = ((4 * growth_rate, growth_rate), (1, 3)) if bottleneck else (growth_rate, 3)
         return SparseAggregationBlock(
             [
-                PreactivationUnit(
-                    filters, kernels, data_format=self.data_format, name=f"{name}_block{i + 1}"
-                )
+                PreactivationUnit(filters, kernels, data_format=self.data_format, name=f"{name}_block{i + 1}")
                 for i in range(units)
             ],
             pattern=self.patterns[stage],
@@ -188,13 +185,11 @@ def cifar_network(
         compression = (0.5 if bottleneck else 1.0) if compression is None else compression
         compression = checks.number("compression", compression, owner, 0, 1)
         if math.floor(compression * rates[0]) < 1:
-            raise checks.error(
-                "compression", owner, "large enough to leave a channel", compression, "Raise it."
-            )
+            raise checks.error("compression", owner, "large enough to leave a channel", compression, "Raise it.")
     stem = default_stem if stem_filters is None else stem_filters
     stem = checks.integer("stem_filters", stem, owner, minimum=1)
 
-    image = conventions.image()
+    image = conventions.image(32, minimum_size=4)
     x = stages.convolution(image, stem, 3, "conv1_conv")
     for stage, rate in enumerate(rates):
         if joins_by_sum:
@@ -207,13 +202,12 @@ def cifar_network(
     return conventions.model(image, conventions.classify(x))
 
 
-def imagenet_network(
-    conventions, units, growth_rate, pattern, base, operator, stem_multiple, features=None
-):
+def imagenet_network(conventions, image, units, growth_rate, pattern, base, stem_multiple, features=None):
     """SparseNet or DenseNet for images of about 224x224: bottleneck units, compression 0.5.
 
     Args:
         conventions: `Conventions` of the constructor.
+        image: Keras tensor.
         units: Tuple with the number of units of each stage.
         stem_multiple: Integer, stem filters in growth rates.
         features: Function from the last feature map to the classifier's input; global average by default.
@@ -222,16 +216,11 @@ def imagenet_network(
         A Keras model.
     """
     owner = conventions.owner
-    stages = Stages(conventions, pattern, base, operator, count=len(units))
-    if not isinstance(stages.operator, aggregation.Concat):
-        raise checks.error(
-            "operator", owner, "'concat'", operator, "For networks that add, see ResNet50 to ResNet152."
-        )
+    stages = Stages(conventions, pattern, base, "concat", count=len(units))
     rates = [
         checks.integer("growth_rate", rate, owner, minimum=1)
         for rate in checks.per_stage("growth_rate", growth_rate, owner, len(units))
     ]
-    image = conventions.image()
     x = stages.imagenet_stem(image, stem_multiple * rates[0])
     for stage, (count, rate) in enumerate(zip(units, rates, strict=True)):
         x = stages.concatenated(x, stage, count, rate, bottleneck=True)

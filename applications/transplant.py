@@ -53,7 +53,7 @@ def _weighted_layers(model):
             continue
         if layer.name in found and found[layer.name] is not layer:
             raise ValueError(
-                f'`source` and `target` of transplant_weights must name their layers uniquely. Received: two layers '
+                f"`source` and `target` of transplant_weights must name their layers uniquely. Received: two layers "
                 f'named {layer.name!r} in "{model.name}". Rename one.'
             )
         found[layer.name] = layer

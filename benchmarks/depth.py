@@ -29,9 +29,7 @@ def build(name, depth):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=MODELS, default="sparsenet-bc")
     parser.add_argument("--depth", type=int, default=1001)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -77,7 +75,11 @@ def main():
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(x)) for m in (model, again)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     columns = ["build", "first step", "save", "load"]
-    print("| model | depth | batch | parameters | " + " | ".join(f"{c} (s)" for c in columns) + " | step (s) | peak (GiB) |")
+    print(
+        "| model | depth | batch | parameters | "
+        + " | ".join(f"{c} (s)" for c in columns)
+        + " | step (s) | peak (GiB) |"
+    )
     print("|---" * (4 + len(columns) + 2) + "|")
     cells = [f"{seconds[c]:.1f}" for c in columns] + [f"{sorted(steps)[len(steps) // 2]:.2f}", f"{peak:.1f}"]
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)

@@ -26,9 +26,7 @@ def error(argument, owner, allowed, received, hint):
         received: The value that arrived.
         hint: String, one sentence: the likely cause or what to do next.
     """
-    return ValueError(
-        f"`{argument}` of {describe(owner)} must be {allowed}. Received: {argument}={received!r}. {hint}"
-    )
+    return ValueError(f"`{argument}` of {describe(owner)} must be {allowed}. Received: {argument}={received!r}. {hint}")
 
 
 def integer(argument, value, owner, minimum, hint=None):

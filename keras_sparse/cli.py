@@ -1,8 +1,8 @@
 """The `keras-sparse` command.
 
-    keras-sparse train                                    # SparseNet beside DenseNet, under two minutes
-    keras-sparse profile --model resnet --depth 56
-    keras-sparse models
+keras-sparse train                                    # SparseNet beside DenseNet, under two minutes
+keras-sparse profile --model resnet --depth 56
+keras-sparse models
 """
 
 import argparse

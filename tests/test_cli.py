@@ -48,7 +48,7 @@ def test_options_reach_the_recipe():
 def test_profile_of_a_name_and_of_a_file(tmp_path, capsys):
     import keras
 
-    assert main("profile --model sparsenet --depth 40 --growth-rate 12 --bottleneck".split()) == 0
+    assert main(["profile", "--model", "sparsenet", "--depth", "40", "--growth-rate", "12", "--bottleneck"]) == 0
     printed = capsys.readouterr().out
     assert "124,246" in printed
     assert max(map(len, printed.splitlines())) <= 100

@@ -104,9 +104,10 @@ def test_version_is_said_once_to_everyone():
     import keras_sparse
 
     assert configuration()["metadata"]["version"] == keras_sparse.__version__
-    assert f"## [{keras_sparse.__version__}]" in (ROOT / "CHANGELOG.md").read_text() or "[Unreleased]" in (
-        ROOT / "CHANGELOG.md"
-    ).read_text()
+    assert (
+        f"## [{keras_sparse.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+        or "[Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    )
 
 
 def call(*command, cwd, **variables):
@@ -141,14 +142,14 @@ def environment(request, distributions, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    purelib = Path(call(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
+    purelib = Path(
+        call(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    )
     # A path, not a site directory: the .pth files there, such as that of an editable install, do not run.
     (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     what = distributions[request.param]
     options = ["-e", str(what)] if request.param == "editable" else [str(what)]
-    call(
-        str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *options, cwd=folder
-    )
+    call(str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *options, cwd=folder)
     return request.param, str(python)
 
 
@@ -181,7 +182,9 @@ def test_command_is_installed_and_quiet(environment, tmp_path):
     result = subprocess.run([command, "models"], cwd=tmp_path, text=True, capture_output=True, check=True)
     assert "sparsenet" in result.stdout
     assert result.stderr == ""
-    result = subprocess.run([command, "train", "--epochs", "0"], cwd=tmp_path, text=True, capture_output=True, check=False)
+    result = subprocess.run(
+        [command, "train", "--epochs", "0"], cwd=tmp_path, text=True, capture_output=True, check=False
+    )
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
 

@@ -33,9 +33,7 @@ def test_an_unknown_name_lists_the_valid_ones_and_suggests_the_nearest(table):
     assert all(repr(name) in str(caught.value) for name in table.names())
 
 
-@pytest.mark.parametrize(
-    ("table", "room"), [(PATTERNS, "keras_sparse.aggregation"), (LAYERS, "keras_sparse.layers")]
-)
+@pytest.mark.parametrize(("table", "room"), [(PATTERNS, "keras_sparse.aggregation"), (LAYERS, "keras_sparse.layers")])
 def test_file_name_and_registered_name_agree(table, room):
     for name in table:
         assert table.lookup(name, "test").__module__ == f"{room}.{name}"

@@ -1,8 +1,8 @@
 """KerasTuner search spaces over the constructors. Needs KerasTuner, which `import keras_sparse` does not load.
 
-    >>> space = keras_sparse.tuning.HyperSparseNet(input_shape=(16, 16, 1), classes=10, depth=[16, 22])
-    >>> tuner = keras_tuner.RandomSearch(space, objective="val_accuracy", max_trials=4)
-    >>> tuner.search(images, labels, validation_split=0.1, epochs=2)
+>>> space = keras_sparse.tuning.HyperSparseNet(input_shape=(16, 16, 1), classes=10, depth=[16, 22])
+>>> tuner = keras_tuner.RandomSearch(space, objective="val_accuracy", max_trials=4)
+>>> tuner.search(images, labels, validation_split=0.1, epochs=2)
 """
 
 from keras_sparse.registry import Registry

@@ -1,12 +1,12 @@
 """Which earlier outputs a layer reads (patterns), and how they are joined (operators).
 
-    >>> pattern = Exponential(base=2)
-    >>> pattern.sources(8)             # layer 8 reads outputs 0, 4, 6 and 7
-    [0, 4, 6, 7]
-    >>> pattern.links(100), All().links(100)
-    (580, 5050)
-    >>> pattern.longest_gradient_path(100), Previous().longest_gradient_path(100)
-    (6, 100)
+>>> pattern = Exponential(base=2)
+>>> pattern.sources(8)             # layer 8 reads outputs 0, 4, 6 and 7
+[0, 4, 6, 7]
+>>> pattern.links(100), All().links(100)
+(580, 5050)
+>>> pattern.longest_gradient_path(100), Previous().longest_gradient_path(100)
+(6, 100)
 """
 
 from keras_sparse.aggregation.all import All

@@ -32,8 +32,7 @@ class Operator(ABC):
         free = self.differing_axes(len(first), axis)
         for shape, index in zip(shapes[1:], indices[1:], strict=True):
             same = len(shape) == len(first) and all(
-                i in free or a == b or a is None or b is None
-                for i, (a, b) in enumerate(zip(first, shape, strict=True))
+                i in free or a == b or a is None or b is None for i, (a, b) in enumerate(zip(first, shape, strict=True))
             )
             if not same:
                 raise ValueError(

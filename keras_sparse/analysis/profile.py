@@ -1,9 +1,10 @@
 """What a model stores, connects and computes, layer by layer.
 
-    >>> print(profile(keras_sparse.applications.SparseNet(40, 12, bottleneck=True)))
+>>> print(profile(keras_sparse.applications.SparseNet(40, 12, bottleneck=True)))
 """
 
 import dataclasses
+import itertools
 import math
 
 from keras_sparse.analysis.layer_calls import layer_calls
@@ -208,7 +209,7 @@ def short(number):
 def _label(path):
     """A path without the parts that the next one repeats: `conv2/conv2_block1` -> `conv2_block1`."""
     names = path.split("/")
-    kept = [a for a, b in zip(names, names[1:], strict=False) if not b.startswith(a)]
+    kept = [a for a, b in itertools.pairwise(names) if not b.startswith(a)]
     return "/".join([*kept, names[-1]])
 
 

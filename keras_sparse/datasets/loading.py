@@ -65,10 +65,8 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
         from keras_sparse.datasets import tfds_source
 
         if examples is not None:
-            raise checks.error(
-                "examples", owner, f"None for {name}, which is streamed", examples, "Leave it out."
-            )
-        held_out = int(round(fraction * 100))
+            raise checks.error("examples", owner, f"None for {name}, which is streamed", examples, "Leave it out.")
+        held_out = round(fraction * 100)
         splits = {
             "train": f"train[:{100 - held_out}%]",
             "test": source.test_split,
@@ -79,8 +77,7 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
             source.classes,
             source.image_shape,
             **{
-                key: StreamSplit(name, *tfds_source.open_stream(name, data_dir, split))
-                for key, split in splits.items()
+                key: StreamSplit(name, *tfds_source.open_stream(name, data_dir, split)) for key, split in splits.items()
             },
         )
     if name == "digits":
@@ -99,7 +96,7 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
         train = train.take(np.arange(examples))
     # Shuffled before it is cut: files may be sorted.
     order = np.random.default_rng(SPLIT_SEED).permutation(train.size)
-    held_out = int(round(fraction * train.size))
+    held_out = round(fraction * train.size)
     validation = train.take(np.sort(order[:held_out])) if held_out else test
     train = train.take(np.sort(order[held_out:]))
     return Dataset(name, source.classes, source.image_shape, train, validation, test)

@@ -33,9 +33,7 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
 
     def one_epoch(epoch):
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(split.size), seed=_fold(key, SHUFFLING)
-        )
+        order = tf.random.experimental.stateless_shuffle(tf.range(split.size), seed=_fold(key, SHUFFLING))
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
 
         def batch(number, indices):
@@ -58,9 +56,7 @@ def augment(images, augmentation, seed):
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     padded = tf.pad(images, [[0, 0], [PADDING, PADDING], [PADDING, PADDING], [0, 0]])
     for axis, size, fold in ((1, height, ROWS), (2, width, COLUMNS)):
-        offsets = tf.random.stateless_uniform(
-            (count, 1), _fold(seed, fold), 0, 2 * PADDING + 1, dtype=tf.int32
-        )
+        offsets = tf.random.stateless_uniform((count, 1), _fold(seed, fold), 0, 2 * PADDING + 1, dtype=tf.int32)
         padded = tf.gather(padded, offsets + tf.range(size), axis=axis, batch_dims=1)
     if augmentation == "shift_mirror":
         mirrored = tf.random.stateless_uniform((count, 1, 1, 1), _fold(seed, MIRRORING)) < 0.5

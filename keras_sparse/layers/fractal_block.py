@@ -40,9 +40,7 @@ class FractalBlock(keras.layers.Layer):
         (2, 8, 8, 16)
     """
 
-    def __init__(
-        self, filters, columns=3, kernel_size=3, drop_path=0.15, data_format=None, seed=None, **kwargs
-    ):
+    def __init__(self, filters, columns=3, kernel_size=3, drop_path=0.15, data_format=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = checks.integer("filters", filters, owner=self, minimum=1)
         self.columns = checks.integer("columns", columns, owner=self, minimum=1)
@@ -145,9 +143,7 @@ class FractalBlock(keras.layers.Layer):
     def compute_output_spec(self, inputs, training=False):
         return self._forward(
             self._images(inputs),
-            convolve=lambda convolution, norm, x: norm.compute_output_spec(
-                convolution.compute_output_spec(x)
-            ),
+            convolve=lambda convolution, norm, x: norm.compute_output_spec(convolution.compute_output_spec(x)),
             join=lambda tensors, ending: tensors[0],
         )
 

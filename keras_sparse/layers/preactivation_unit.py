@@ -12,9 +12,7 @@ BATCH_NORM = {"epsilon": 1.001e-5, "momentum": 0.9}
 
 def he_normal_fan_out(seed=None):
     """Normal initializer with variance `2 / (k_h * k_w * filters)`, as the papers use."""
-    return keras.initializers.VarianceScaling(
-        scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed
-    )
+    return keras.initializers.VarianceScaling(scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed)
 
 
 def channel_axis(data_format):
@@ -118,9 +116,7 @@ class PreactivationUnit(keras.layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape):
-        return self.compute_output_spec(
-            keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
-        ).shape
+        return self.compute_output_spec(keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)).shape
 
     def get_config(self):
         return {

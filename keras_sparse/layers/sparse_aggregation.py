@@ -38,9 +38,7 @@ class SparseAggregation(keras.layers.Layer):
         17.0
     """
 
-    def __init__(
-        self, pattern="exponential", base=aggregation.DEFAULT_BASE, operator="concat", axis=-1, **kwargs
-    ):
+    def __init__(self, pattern="exponential", base=aggregation.DEFAULT_BASE, operator="concat", axis=-1, **kwargs):
         super().__init__(**kwargs)
         self.pattern = aggregation.get_pattern(pattern, base, owner=self)
         self.operator = aggregation.get_operator(operator, owner=self)

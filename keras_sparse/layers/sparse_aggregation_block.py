@@ -75,9 +75,7 @@ class SparseAggregationBlock(keras.layers.Layer):
             )
         if len({id(unit) for unit in units}) != len(units):
             names = [unit.name for unit in units]
-            raise checks.error(
-                "units", self, "distinct layers", names, "Make a new layer for each place."
-            )
+            raise checks.error("units", self, "distinct layers", names, "Make a new layer for each place.")
         return list(units)
 
     @property
@@ -121,15 +119,11 @@ class SparseAggregationBlock(keras.layers.Layer):
         return self._forward(inputs, apply=lambda layer, tensor: layer(tensor))
 
     def compute_output_spec(self, inputs):
-        output = self._forward(
-            inputs, apply=lambda layer, tensor: layer.compute_output_spec(tensor)
-        )
+        output = self._forward(inputs, apply=lambda layer, tensor: layer.compute_output_spec(tensor))
         return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        return self.compute_output_spec(
-            keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
-        ).shape
+        return self.compute_output_spec(keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)).shape
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

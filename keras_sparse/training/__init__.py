@@ -1,8 +1,8 @@
 """Training runs that can be repeated, interrupted and compared.
 
-    >>> recipe = Recipe("sparsenet", {"depth": 40, "growth_rate": 12, "bottleneck": True}, dataset="digits")
-    >>> result = run(recipe, output="runs/first")
-    >>> print(comparison_table([result]))
+>>> recipe = Recipe("sparsenet", {"depth": 40, "growth_rate": 12, "bottleneck": True}, dataset="digits")
+>>> result = run(recipe, output="runs/first")
+>>> print(comparison_table([result]))
 """
 
 from keras_sparse.training.comparison import comparison_table

@@ -25,9 +25,7 @@ class CoupledDecaySGD(keras.optimizers.SGD):
         >>> model.compile(CoupledDecaySGD(0.1, momentum=0.9, nesterov=True, coupled_decay=1e-4), "mse")
     """
 
-    def __init__(
-        self, learning_rate=0.01, momentum=0.0, nesterov=False, coupled_decay=1e-4, **kwargs
-    ):
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, coupled_decay=1e-4, **kwargs):
         kwargs.setdefault("name", "coupled_decay_sgd")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.coupled_decay = checks.number("coupled_decay", coupled_decay, "CoupledDecaySGD", 0, 1)

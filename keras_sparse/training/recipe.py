@@ -71,14 +71,11 @@ class Recipe:
         checks.number("learning_rate", self.learning_rate, owner, 0, 1e6)
         for name in ("drop_factor", "momentum", "weight_decay"):
             checks.number(name, getattr(self, name), owner, 0, 1)
-        checks.number(
-            "validation_fraction", self.validation_fraction, owner, 0, 1, exclude_maximum=True
-        )
+        checks.number("validation_fraction", self.validation_fraction, owner, 0, 1, exclude_maximum=True)
         if self.examples is not None:
             checks.integer("examples", self.examples, owner, minimum=1)
         drops = tuple(
-            checks.integer("learning_rate_drops", drop, owner, minimum=0)
-            for drop in self.learning_rate_drops
+            checks.integer("learning_rate_drops", drop, owner, minimum=0) for drop in self.learning_rate_drops
         )
         if drops != tuple(sorted(set(drops))) or (drops and drops[-1] >= self.epochs):
             raise checks.error(
@@ -92,9 +89,7 @@ class Recipe:
 
     def learning_rate_at(self, epoch):
         """The learning rate of an epoch, counted from 0."""
-        return self.learning_rate * self.drop_factor ** sum(
-            epoch >= drop for drop in self.learning_rate_drops
-        )
+        return self.learning_rate * self.drop_factor ** sum(epoch >= drop for drop in self.learning_rate_drops)
 
     def build_model(self, dataset):
         """The untrained model for a `Dataset`, in the current precision."""

@@ -44,7 +44,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
     The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy), `last.keras`,
-    `profile.txt`, `curves.png` and `tensorboard/`. A run that was killed, at any moment, goes on with `resume=True` from
+    `profile.txt`, `curves.png` and `tensorboard/`. A run that was killed at any moment goes on with `resume=True` from
     the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for bit, as one that
     was not. The recipe's seed sets Keras's global seed, and TensorFlow is told to compute deterministically.
 
@@ -145,9 +145,7 @@ def _fit(model, recipe, dataset, folder, rows, verbose):
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
     model.fit(
-        dataset.train.training_batches(
-            recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed
-        ),
+        dataset.train.training_batches(recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
         epochs=recipe.epochs,

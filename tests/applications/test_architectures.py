@@ -43,9 +43,7 @@ def test_resnet_is_the_running_sum_of_residuals():
     y = block.shortcut(x) + block.units[0](x)
     for unit in block.units[1:]:
         y = y + unit(y)
-    np.testing.assert_allclose(
-        *(keras.ops.convert_to_numpy(t) for t in (block(x), y)), rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(t) for t in (block(x), y)), rtol=1e-4, atol=1e-5)
 
 
 def test_compression_and_stem_filters():

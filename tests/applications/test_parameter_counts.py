@@ -84,9 +84,7 @@ ZHU_BY_RULE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("constructor", "arguments", "classes", "printed", "decimals"), ZHU + ZHU_BY_RULE, ids=str
-)
+@pytest.mark.parametrize(("constructor", "arguments", "classes", "printed", "decimals"), ZHU + ZHU_BY_RULE, ids=str)
 def test_sparsenet_paper(constructor, arguments, classes, printed, decimals):
     count = millions(constructor(**arguments, classes=classes))
     assert count == pytest.approx(printed, abs=0.51 * 10**-decimals)

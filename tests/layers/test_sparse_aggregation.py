@@ -15,9 +15,7 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-@pytest.mark.parametrize(
-    ("operator", "value"), [("sum", 8 + 7 + 5 + 1), ("mean", (8 + 7 + 5 + 1) / 4)]
-)
+@pytest.mark.parametrize(("operator", "value"), [("sum", 8 + 7 + 5 + 1), ("mean", (8 + 7 + 5 + 1) / 4)])
 def test_joins_the_selected_outputs(operator, value):
     joined = SparseAggregation(operator=operator)(outputs(8))
     assert joined.shape == (2, 4, 4, 3)

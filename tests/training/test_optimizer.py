@@ -13,7 +13,9 @@ def test_is_sgd_on_a_loss_with_an_l2_penalty(momentum, nesterov):
 
     def train(optimizer, regularizer):
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, kernel_regularizer=regularizer, use_bias=False)])
+        model = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(4, kernel_regularizer=regularizer, use_bias=False)]
+        )
         model.compile(optimizer, "mse")
         model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)
         return model.get_weights()[0]

@@ -53,7 +53,9 @@ def test_folder_and_result(tmp_path, capsys):
     rows = history(tmp_path / "run")
     assert [row["epoch"] for row in rows] == [1, 2]
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.01])
-    assert result.parameters == keras.saving.load_model(tmp_path / "run" / "last.keras").count_params() - _moving(tmp_path)
+    assert result.parameters == keras.saving.load_model(tmp_path / "run" / "last.keras").count_params() - _moving(
+        tmp_path
+    )
     assert RunFolder(tmp_path / "run").read_recipe() == SPARSE
     saved = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert saved["environment"]["keras"] == keras.__version__
@@ -150,7 +152,7 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     run(SPARSE, tmp_path, verbose="none")
     with pytest.raises(ValueError, match=r"`output` of run must be a folder without a run.*--resume"):
         run(SPARSE, tmp_path)
-    with pytest.raises(ValueError, match="They differ in: seed, weight_decay|They differ in: weight_decay, seed"):
+    with pytest.raises(ValueError, match="They differ in: weight_decay, seed"):
         run(dataclasses.replace(SPARSE, seed=1, weight_decay=0.0), tmp_path, resume=True)
 
 

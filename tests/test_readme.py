@@ -1,0 +1,54 @@
+"""The README's Python, run as it stands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_runs_and_prints_accuracy_beside_parameters(tmp_path):
+    code = "\n".join(blocks("python")).replace("/tmp/", f"{tmp_path}/")
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    lines = re.findall(r"(\w+) +accuracy (0\.\d+)  parameters ([\d,]+)", result.stdout)
+    assert [name for name, *_ in lines] == ["sparsenet", "densenet"]
+    assert all(float(accuracy) > 0.6 for _, accuracy, _ in lines)
+    sparse, dense = (int(count.replace(",", "")) for *_, count in lines)
+    assert sparse < dense
+
+
+def test_first_example_has_fifteen_lines():
+    assert len(blocks("python")[0].strip().splitlines()) == 15
+
+
+def test_commands_are_ones_that_parse():
+    from keras_sparse.cli import build_parser
+
+    commands = re.findall(r"^\$ keras-sparse ([^#\n]*)", "\n".join(blocks("console")), re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        build_parser().parse_args(command.split())
+
+
+def test_table_of_counts():
+    from keras_sparse.analysis import profile
+    from keras_sparse.analysis.profile import short
+    from keras_sparse.applications import DenseNet, SparseNet
+
+    for name, model in (
+        ("SparseNet-BC, depth 40, k=12", SparseNet(40, 12, bottleneck=True)),
+        ("DenseNet-BC, depth 40, k=12", DenseNet(40, 12, bottleneck=True)),
+    ):
+        counted = profile(model)
+        assert f"| {name} | {counted.stored_parameters / 1e6:.3f}M | {short(counted.macs)} |" in README
