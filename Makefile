@@ -1,6 +1,9 @@
-# `make train` and `make test` need nothing but Python 3.11 or newer and the package index: each makes its own .venv.
+# `make train` and `make test` need nothing but Python 3.11 to 3.13 and the package index: each makes its own .venv.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that runs: a name on the path may be a shim for a version that is not active. TensorFlow ends at 3.13.
+USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(USABLE)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
 .PHONY: train test lint clean
@@ -18,8 +21,8 @@ lint: .venv/tested
 	$(BIN)/ruff format .
 
 .venv/installed: setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed. Received: $(PYTHON). Name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 2; }
+	@$(or $(PYTHON),false) -c '$(USABLE)' || { \
+		echo "Python 3.11, 3.12 or 3.13 is needed, and '$(PYTHON)' is none. Name one: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .

@@ -44,11 +44,15 @@ def test_commands_are_ones_that_parse():
 def test_table_of_counts():
     from keras_sparse.analysis import profile
     from keras_sparse.analysis.profile import short
-    from keras_sparse.applications import DenseNet, SparseNet
+    from keras_sparse.applications import DenseNet, DenseNet201, SparseNet, SparseNet201
 
-    for name, model in (
-        ("SparseNet-BC, depth 40, k=12", SparseNet(40, 12, bottleneck=True)),
-        ("DenseNet-BC, depth 40, k=12", DenseNet(40, 12, bottleneck=True)),
+    for name, decimals, model in (
+        ("SparseNet-BC, depth 40, k=12", 3, SparseNet(40, 12, bottleneck=True)),
+        ("DenseNet-BC, depth 40, k=12", 3, DenseNet(40, 12, bottleneck=True)),
+        ("SparseNet-BC, depth 1001, k=12", 2, SparseNet(1001, 12, bottleneck=True)),
+        ("SparseNet-201, ImageNet", 2, SparseNet201()),
+        ("DenseNet-201, ImageNet", 2, DenseNet201()),
     ):
         counted = profile(model)
-        assert f"| {name} | {counted.stored_parameters / 1e6:.3f}M | {short(counted.macs)} |" in README
+        row = f"| {name} | {counted.stored_parameters / 1e6:.{decimals}f}M | {short(counted.macs)} |"
+        assert row in README
