@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import numbers
 from pathlib import Path
 
 import keras
@@ -57,6 +58,11 @@ class Conventions:
     def image(self, default_size, minimum_size):
         """The input of the network, checked: height and width are `default_size` unless given."""
         if self.input_tensor is not None:
+            if not keras.backend.is_keras_tensor(self.input_tensor):
+                raise checks.error(
+                    "input_tensor", self.owner, "a Keras tensor", type(self.input_tensor).__name__,
+                    "Pass what `keras.Input` or a layer returns.",
+                )  # fmt: skip
             if self.input_shape is not None and tuple(self.input_shape) != self.input_tensor.shape[1:]:
                 raise checks.error(
                     "input_shape", self.owner, f"that of `input_tensor`, {self.input_tensor.shape[1:]}",
@@ -66,7 +72,8 @@ class Conventions:
             return self.input_tensor
         default = [default_size, default_size]
         default.insert(self.axis - 1, 3)
-        shape = tuple(default if self.input_shape is None else self.input_shape)
+        shape = default if self.input_shape is None else self.input_shape
+        shape = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
         self._check_shape(shape, minimum_size)
         return layers.Input(shape=shape)
 
@@ -74,6 +81,7 @@ class Conventions:
         sizes = shape[:2] if self.data_format == "channels_last" else shape[1:]
         right = (
             len(shape) == 3
+            and all(size is None or (isinstance(size, numbers.Integral) and size >= 1) for size in shape)
             and shape[self.axis - 1] is not None
             and all(size is None or size >= minimum_size for size in sizes)
         )
@@ -149,7 +157,10 @@ def constructor(classes, name=None, **fixed):
         signature = inspect.Signature([p for p in own if p.name not in fixed] + shared)
 
         def construct(*args, **kwargs):
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{owner}() {error}. It takes: {', '.join(signature.parameters)}.") from None
             bound.apply_defaults()
             arguments = {**bound.arguments, **fixed}
             conventions = Conventions(owner=owner, **{field.name: arguments.pop(field.name) for field in SHARED})

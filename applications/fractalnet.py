@@ -10,6 +10,7 @@ from keras import layers
 from keras_sparse import checks
 from keras_sparse.applications.conventions import constructor
 from keras_sparse.layers import FractalBlock, PathSampler
+from keras_sparse.layers.fractal_block import MAXIMUM_COLUMNS
 
 
 @constructor(classes=10)
@@ -27,7 +28,7 @@ def FractalNet(
     has 33.7M parameters; the tables that compare with it print 38.6M.
 
     Args:
-        columns: Integer >= 1, columns C of each block, of 1, 2, ..., 2^(C-1) convolutions.
+        columns: Integer in [1, 10], columns C of each block, of 1, 2, ..., 2^(C-1) convolutions.
         filters: Tuple with the width of each block.
         drop_path: Number in [0, 1), probability of local drop-path. Half of the examples train one column alone
             (global drop-path); 0 switches both off.
@@ -48,7 +49,7 @@ def FractalNet(
     owner = conventions.owner
     if not isinstance(filters, (list, tuple)) or not filters:
         raise checks.error("filters", owner, "a non-empty tuple, one integer for each block", filters, "Pass a tuple.")
-    columns = checks.integer("columns", columns, owner, minimum=1)
+    columns = checks.integer("columns", columns, owner, minimum=1, maximum=MAXIMUM_COLUMNS)
     drop_path = checks.number("drop_path", drop_path, owner, 0, 1, exclude_maximum=True)
     if dropout is None:
         dropout = [min(0.1 * block, 0.4) for block in range(len(filters))]

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.datasets.statistics import STATISTICS
+from keras_sparse.image_statistics import STATISTICS
 
 
 def preprocess_input(x, data_format=None, statistics="cifar10"):

@@ -34,7 +34,8 @@ def ResNet(
         growth_rate: Integer, width of the first stage, doubled from stage to stage; or three, one for each stage.
             With bottleneck a unit's output is four times as wide.
         bottleneck: Boolean, 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.
-        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
+        pattern: Name in `aggregation.PATTERNS` ("window:5" reads the last 5) or `Pattern`, or three, one for each
+            stage.
         base: Integer >= 2, of the exponential and hybrid patterns.
         operator: "sum" or "mean" ("concat" makes it a `DenseNet`).
         stem_filters: Integer, filters of the first convolution; by default the first width.

@@ -38,7 +38,8 @@ def SparseNet(
         bottleneck: Boolean, a 1x1 convolution before each 3x3 one. None (the default) is what the papers show for
             the operator: False for "concat", True for the others.
         compression: Number in (0, 1], channels that a transition keeps; by default 0.5 with bottleneck, else 1.
-        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or three, one for each stage.
+        pattern: Name in `aggregation.PATTERNS` ("window:5" reads the last 5) or `Pattern`, or three, one for each
+            stage.
         base: Integer >= 2, of the exponential and hybrid patterns.
         operator: "concat", "sum" or "mean".
         stem_filters: Integer, filters of the first convolution. By default the growth rate; if the stages have a
@@ -82,7 +83,7 @@ def _imagenet(
 
     Args:
         growth_rate: Integer or four, one for each stage.
-        pattern: Name in `aggregation.PATTERNS` or `Pattern`, or four, one for each stage.
+        pattern: Name in `aggregation.PATTERNS` ("window:5" reads the last 5) or `Pattern`, or four, one for each stage.
         base: Integer >= 2, of the exponential and hybrid patterns.
         {shared}
 

@@ -31,9 +31,8 @@ class Stages:
         self.axis = conventions.axis
         self.data_format = conventions.data_format
         self.operator = aggregation.get_operator(operator, owner)
-        self.patterns = [
-            aggregation.get_pattern(one, base, owner) for one in checks.per_stage("pattern", pattern, owner, count)
-        ]
+        patterns = checks.per_stage("pattern", pattern, owner, count)
+        self.patterns = aggregation.get_patterns(patterns, base, owner)
 
     def convolution(self, x, filters, kernel_size, name, strides=1):
         return layers.Conv2D(

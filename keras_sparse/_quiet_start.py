@@ -5,6 +5,7 @@ TensorFlow 2.21 writes them to the standard error of the process while it loads,
 importing the package from Python leaves the messages alone.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -17,14 +18,17 @@ def is_command():
 
 
 def load_backend_quietly():
-    """Imports Keras and its backend with the standard error set aside; shows it if that fails."""
-    saved = os.dup(2)
+    """Imports Keras and TensorFlow with the standard error set aside; shows it if that fails."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        return  # closed: quiet already
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import keras
+            import keras  # noqa: F401
 
-            if keras.backend.backend() == "tensorflow":
+            with contextlib.suppress(ImportError):  # JAX does without, until data sets are read
                 import tensorflow as tf
 
                 tf.config.list_physical_devices()  # complains of missing drivers

@@ -29,12 +29,12 @@ def error(argument, owner, allowed, received, hint):
     return ValueError(f"`{argument}` of {describe(owner)} must be {allowed}. Received: {argument}={received!r}. {hint}")
 
 
-def integer(argument, value, owner, minimum, hint=None):
-    """`value` as an int that is at least `minimum`; bools and floats are refused."""
+def integer(argument, value, owner, minimum, maximum=None, hint=None):
+    """`value` as an int in [minimum, maximum]; bools and floats are refused."""
     accepted = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not accepted or value < minimum:
-        hint = hint or f"Pass an integer of {minimum} or more."
-        raise error(argument, owner, f"an integer >= {minimum}", value, hint)
+    if not accepted or value < minimum or (maximum is not None and value > maximum):
+        allowed = f"an integer >= {minimum}" if maximum is None else f"an integer in [{minimum}, {maximum}]"
+        raise error(argument, owner, allowed, value, hint or f"Pass {allowed}.")
     return int(value)
 
 

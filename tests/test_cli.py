@@ -1,7 +1,9 @@
 import pytest
 
 from keras_sparse.applications import list_models
-from keras_sparse.cli import _recipes, build_parser, main
+from keras_sparse.cli import build_parser, main
+from keras_sparse.commands.train import recipes_of
+from keras_sparse.training.job import begin_job
 
 TINY = ["--depth", "10", "--growth-rate", "4", "--epochs", "1", "--examples", "60"]
 
@@ -20,13 +22,55 @@ def test_train_two_models_side_by_side(tmp_path, capsys):
     assert capsys.readouterr().out == table
     assert main([*arguments, "--resume", "--seed", "9"]) == 2
     assert "They differ in: seed" in capsys.readouterr().err
+    assert main([*arguments, "--resume", "--quiet"]) == 0
+
+
+def test_several_models_are_resumed_whole_and_in_order(tmp_path, capsys):
+    """Killed while the first of two trained: nothing of the second is there but its name."""
+    begin_job(
+        tmp_path, recipes_of(build_parser().parse_args(["train", "--model", "sparsenet", "densenet", *TINY])), None
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job.json"]
+    assert main(["train", "--resume", "--output", str(tmp_path), "--quiet"]) == 0
+    table = capsys.readouterr().out
+    assert table.index("sparsenet depth=10") < table.index("densenet depth=10")
+
+
+def test_nothing_to_resume(tmp_path, capsys):
+    assert main(["train", "--resume", "--output", str(tmp_path / "mistyped")]) == 2
+    assert "folder in which a run was begun" in capsys.readouterr().err
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_start_that_failed_can_be_repeated(tmp_path, capsys):
+    output = ["--output", str(tmp_path / "out")]
+    assert main(["train", *TINY[:4], "--dataset", "cifar10", "--data-dir", str(tmp_path), *output]) == 2
+    assert "tfds build cifar10" in capsys.readouterr().err
+    assert main(["train", "--model", "sparsenet", *TINY, *output, "--quiet"]) == 0
+
+
+def test_a_recipe_is_repeated(tmp_path, capsys):
+    assert main(["train", "--model", "sparsenet", *TINY, "--output", str(tmp_path / "a"), "--quiet"]) == 0
+    first = capsys.readouterr().out
+    recipe = str(tmp_path / "a" / "recipe.json")
+    assert main(["train", "--recipe", recipe, "--output", str(tmp_path / "b"), "--quiet"]) == 0
+    accuracy = [
+        line.split()[5] for text in (first, capsys.readouterr().out) for line in text.splitlines() if "10 g" in line
+    ]
+    assert accuracy[0] == accuracy[1]
+    assert main(["train", "--recipe", recipe, "--epochs", "3"]) == 2
 
 
 def test_without_arguments_the_twins_are_trained_on_digits():
-    recipes = _recipes(build_parser().parse_args(["train"]))
+    recipes = recipes_of(build_parser().parse_args(["train"]))
     assert [recipe.model for recipe in recipes] == ["sparsenet", "densenet"]
     assert {recipe.dataset for recipe in recipes} == {"digits"}
     assert all(r.model_arguments == {"depth": 40, "growth_rate": 12, "bottleneck": True} for r in recipes)
+
+
+def test_options_change_the_twins_only_where_they_say():
+    recipes = recipes_of(build_parser().parse_args(["train", "--depth", "22"]))
+    assert all(r.model_arguments == {"depth": 22, "growth_rate": 12, "bottleneck": True} for r in recipes)
 
 
 def test_options_reach_the_recipe():
@@ -34,7 +78,7 @@ def test_options_reach_the_recipe():
         "train --model sparsenet --depth 100 --growth-rate 16 32 64 --no-bottleneck --pattern all exponential hybrid "
         "--preset sparsenet_paper --dataset cifar100 --epochs 30 --learning-rate-drops 10 20 --precision mixed_bfloat16"
     )
-    (recipe,) = _recipes(build_parser().parse_args(command.split()))
+    (recipe,) = recipes_of(build_parser().parse_args(command.split()))
     assert recipe.model_arguments == {
         "depth": 100,
         "growth_rate": [16, 32, 64],
@@ -90,6 +134,11 @@ def test_no_command_prints_the_help(capsys):
         ("train --model sparsenet --dataset cifar10 --data-dir /nowhere --output {tmp}/x", "tfds build cifar10"),
         ("profile --model densenet --growth-rate 0", "`growth_rate` of DenseNet"),
         ("profile --file nowhere.keras", "nowhere.keras"),
+        ("profile --model fractalnet --columns 40", "`columns` of FractalNet must be an integer in [1, 10]"),
+        ("train --model sparsenet --examples 1 --validation-fraction 0.9", "`validation_fraction` of datasets.load"),
+        ("train --batch-size 99999999999999999999", "`batch_size` of Recipe"),
+        ("train --recipe nowhere.json", "nowhere.json"),
+        ("train --model resnet --pattern window:x", "Write it as in 'window:5'"),
         ("profile --model densenet121 --input-shape 224 224", "three numbers"),
     ],
 )

@@ -1,9 +1,12 @@
 """What the search spaces share: arguments that are fixed or searched, and the compilation."""
 
+import json
+
 import keras
 import keras_tuner
 
 from keras_sparse import checks
+from keras_sparse.aggregation import takes_base
 from keras_sparse.training import CoupledDecaySGD
 
 
@@ -46,17 +49,18 @@ class SearchSpace(keras_tuner.HyperModel):
                 raise checks.error(argument, type(self).__name__, "a value or a non-empty list", value, "Add choices.")
 
     def build(self, hp):
-        """A compiled model for one set of hyperparameters; growth rates for each stage are written `"16,32,64"`."""
-        chosen = {
-            argument: hp.Choice(argument, [_written(v) for v in value]) if isinstance(value, list) else value
-            for argument, value in self.arguments.items()
-        }
+        """A compiled model for one set of hyperparameters.
+
+        KerasTuner chooses among values of one simple type; others, such as `[12, (8, 16, 32)]`, are written as JSON
+        strings: "12" and "[8, 16, 32]".
+        """
+        chosen = {argument: self._choose(hp, argument, value) for argument, value in self.arguments.items()}
         learning_rate = chosen.pop("learning_rate")
-        model = type(self).constructor(
-            **{argument: _read(value) for argument, value in chosen.items()},
-            input_shape=self.input_shape,
-            classes=self.classes,
-        )
+        for argument, meaningful in (("base", self._takes_base(chosen)), ("compression", self._concatenates(chosen))):
+            # A searched argument that means nothing beside the other choices must not fail the trial.
+            if isinstance(self.arguments.get(argument), list) and not meaningful:
+                del chosen[argument]
+        model = type(self).constructor(**chosen, input_shape=self.input_shape, classes=self.classes)
         model.compile(
             CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True),
             loss="sparse_categorical_crossentropy",
@@ -65,13 +69,19 @@ class SearchSpace(keras_tuner.HyperModel):
         )
         return model
 
+    @staticmethod
+    def _choose(hp, argument, value):
+        if not isinstance(value, list):
+            return value
+        if len({type(choice) for choice in value}) == 1 and isinstance(value[0], (bool, int, float, str)):
+            return hp.Choice(argument, value)
+        return json.loads(hp.Choice(argument, [json.dumps(choice) for choice in value]))
 
-def _written(value):
-    """Tuples as strings: KerasTuner chooses among numbers, strings and booleans."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    @staticmethod
+    def _takes_base(chosen):
+        patterns = chosen.get("pattern", "exponential")
+        return any(takes_base(one) for one in (patterns if isinstance(patterns, (list, tuple)) else [patterns]))
 
-
-def _read(value):
-    if isinstance(value, str) and "," in value:
-        return tuple(int(part) for part in value.split(","))
-    return value
+    @staticmethod
+    def _concatenates(chosen):
+        return chosen.get("operator", "concat") == "concat"

@@ -23,13 +23,20 @@ PATTERNS = Registry("pattern", [All, Exponential, Hybrid, Previous, Window])
 OPERATORS = Registry("operator", [Concat, Mean, Sum])
 
 DEFAULT_BASE = 2
+SIZED = [name for name in PATTERNS if hasattr(PATTERNS.lookup(name, "aggregation"), "has_size")]
+
+
+def takes_base(identifier, owner="takes_base"):
+    """Whether `base` means something to a pattern that is given by name."""
+    return isinstance(identifier, str) and hasattr(PATTERNS.lookup(identifier.split(":")[0], owner), "has_base")
 
 
 def get_pattern(identifier, base=DEFAULT_BASE, owner="get_pattern"):
     """A `Pattern` from its name, its saved configuration or itself.
 
     Args:
-        identifier: Name in `PATTERNS`, serialized pattern, or `Pattern`.
+        identifier: Name in `PATTERNS`; a name and its number, such as "window:5", the last 5 outputs, or
+            "hybrid:4", all of the nearest 4; a serialized pattern; or a `Pattern`.
         base: Integer >= 2, for the patterns that have one. A base that would go unused is refused.
         owner: String or object that an error names.
 
@@ -40,18 +47,39 @@ def get_pattern(identifier, base=DEFAULT_BASE, owner="get_pattern"):
         ValueError: If the name is unknown, or `base` contradicts the pattern.
 
     Example:
-        >>> get_pattern("exponential", base=3)
-        Exponential(base=3)
+        >>> get_pattern("exponential", base=3), get_pattern("window:5")
+        (Exponential(base=3), Window(size=5))
     """
-    if isinstance(identifier, str) and hasattr(PATTERNS.lookup(identifier, owner), "has_base"):
-        return PATTERNS.resolve(identifier, owner, Pattern, base=base)
-    pattern = PATTERNS.resolve(identifier, owner, Pattern)
+    arguments = {"base": base} if takes_base(identifier, owner) else {}
+    if isinstance(identifier, str) and ":" in identifier:
+        identifier, number = identifier.split(":", 1)
+        sized = PATTERNS.lookup(identifier, owner)
+        if not (number.isdecimal() and hasattr(sized, "has_size")):
+            raise ValueError(
+                f"`pattern` of {describe(owner)} must be a name, or one of {', '.join(SIZED)} with its number. "
+                f"Received: pattern={identifier + ':' + number!r}. Write it as in 'window:5'."
+            )
+        arguments["size"] = int(number)
+    pattern = PATTERNS.resolve(identifier, owner, Pattern, **arguments)
     if base not in (DEFAULT_BASE, getattr(pattern, "base", DEFAULT_BASE)):
         raise ValueError(
             f"`base` of {describe(owner)} must agree with its pattern, {pattern!r}. Received: "
             f"base={base}. Set the base on the pattern, or leave `base` out."
         )
     return pattern
+
+
+def get_patterns(identifiers, base=DEFAULT_BASE, owner="get_patterns"):
+    """Patterns for several stages; `base` is for those that take one, and refused if none does.
+
+    Example:
+        >>> get_patterns(["all", "exponential"], base=3)
+        [All(), Exponential(base=3)]
+    """
+    taken = any(takes_base(one, owner) for one in identifiers)
+    return [
+        get_pattern(one, base if takes_base(one, owner) or not taken else DEFAULT_BASE, owner) for one in identifiers
+    ]
 
 
 def get_operator(identifier, owner="get_operator"):

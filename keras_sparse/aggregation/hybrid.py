@@ -28,6 +28,7 @@ class Hybrid(Pattern):
     """
 
     has_base = True
+    has_size = True
 
     def __init__(self, size=3, base=2):
         self.size = checks.integer("size", size, owner=self, minimum=1)

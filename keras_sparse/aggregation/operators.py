@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import keras
 from keras import ops
 
+from keras_sparse import checks
 from keras_sparse.checks import describe
 
 
@@ -29,6 +30,11 @@ class Operator(ABC):
     def check(self, shapes, indices, axis, owner):
         """Refuses shapes that cannot be joined, naming the two outputs that disagree."""
         first = shapes[0]
+        if not -len(first) <= axis < len(first):
+            raise checks.error(
+                "axis", owner, f"an axis of its inputs, which have {len(first)}", axis,
+                "Channels are at -1, or at 1 with channels_first.",
+            )  # fmt: skip
         free = self.differing_axes(len(first), axis)
         for shape, index in zip(shapes[1:], indices[1:], strict=True):
             same = len(shape) == len(first) and all(

@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from keras_sparse import checks
+
 
 class Pattern(ABC):
     """Says which earlier outputs of a block each of its layers reads.
@@ -38,6 +40,7 @@ class Pattern(ABC):
         Returns:
             Increasing list of integers in [0, available).
         """
+        available = checks.integer("available", available, owner=self, minimum=1)
         return sorted(available - offset for offset in self.offsets(available))
 
     def links(self, layers):
@@ -47,13 +50,15 @@ class Pattern(ABC):
             >>> All().links(12)      # N (N + 1) / 2
             78
         """
+        layers = checks.integer("layers", layers, owner=self, minimum=0)
         return sum(len(self.offsets(layer)) for layer in range(1, layers + 1))
 
     def longest_gradient_path(self, layers):
         """Hops of the shortest path between the two outputs of a block that are farthest apart.
 
         Computed on the graph itself: over all pairs among `y_0 .. y_layers`, the largest of the smallest
-        number of links that lead from the later back to the earlier. Time `O(layers * links)`.
+        number of links that lead from the later back to the earlier. Time `O(layers * links)`, memory
+        `O(layers^2)`.
 
         Returns:
             Integer, or `math.inf` if some output never reaches a later one.
@@ -62,6 +67,7 @@ class Pattern(ABC):
             >>> Exponential(base=2).longest_gradient_path(64)    # 63 is six powers of two
             6
         """
+        layers = checks.integer("layers", layers, owner=self, minimum=0)
         unreached = np.iinfo(np.int32).max // 2
         # hops[l, i]: links on the shortest way from y_l back to y_i.
         hops = np.full((layers + 1, layers + 1), unreached, dtype=np.int32)

@@ -18,6 +18,8 @@ class Window(Pattern):
         [5, 6, 7]
     """
 
+    has_size = True
+
     def __init__(self, size=3):
         self.size = checks.integer("size", size, owner=self, minimum=1)
 

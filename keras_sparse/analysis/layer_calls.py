@@ -7,8 +7,11 @@ notes. This works for any model, however its layers are nested, and leaves no tr
 
 import contextlib
 import dataclasses
+import itertools
 
 import keras
+
+from keras_sparse import checks
 
 
 @dataclasses.dataclass
@@ -35,14 +38,15 @@ def layer_calls(model, input_shape=None, opaque=()):
 
     Args:
         model: Built Keras model.
-        input_shape: Tuple without the batch axis, needed if the model's own has unknown sizes.
+        input_shape: Tuple without the batch axis, needed if the model's own has unknown sizes; for several inputs
+            a list or dictionary of such tuples.
         opaque: Tuple of layer classes not to look into. Other composite layers are traced if need be.
 
     Returns:
         List of `LayerCall`, the model's own first, and each composite layer before what it contains.
 
     Raises:
-        ValueError: If the model has no known input shape, or one with unknown sizes, and none is given.
+        ValueError: If the model is not built, or its input shape is not fully known and none is given.
     """
     specs = _input_specs(model, input_shape)
     calls, stack = [], []
@@ -89,26 +93,36 @@ def _unique(model):
 
 
 def _input_specs(model, input_shape):
-    known = getattr(model, "inputs", None)
-    if input_shape is None and not known:
+    """Symbolic inputs of one example, in the structure that the model takes."""
+    if not isinstance(model, keras.layers.Layer):
+        raise checks.error("model", "profile", "a Keras model", model, "Pass the model itself.")
+    if not model.built:
         raise ValueError(
-            f"`input_shape` of layer_calls must be given for the model {model.name!r}, which does not know "
-            "its own. Received: input_shape=None. Pass the shape of one example, such as (32, 32, 3)."
+            f"`model` of profile must be built. Received: the model {model.name!r}, which is not. Call it on data "
+            "first, or give it an Input."
         )
-    if input_shape is not None:
-        dtype = known[0].dtype if known else keras.config.floatx()
-        return keras.KerasTensor((1, *input_shape), dtype=dtype)
-    for tensor in known:
-        if None in tensor.shape[1:]:
-            raise ValueError(
-                f"`input_shape` of layer_calls must be given where the model's own has unknown sizes. "
-                f"Received: input_shape=None, {tuple(tensor.shape[1:])} in the model {model.name!r}. Pass "
-                "the shape of one example, such as (224, 224, 3)."
-            )
-    return keras.tree.map_structure(
-        lambda tensor: keras.KerasTensor((1, *tensor.shape[1:]), dtype=tensor.dtype),
-        getattr(model, "_inputs_struct", known[0]),  # a Sequential has one input
-    )
+    known = getattr(model, "inputs", None)
+    struct = getattr(model, "_inputs_struct", known[0]) if known else None  # a Sequential has one input
+    shapes = input_shape
+    if shapes is None and known:
+        shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), struct)
+    elif shapes is None:
+        # A subclassed model remembers what it was built with.
+        built_with = (model.get_build_config() or {}).get("input_shape")
+        if built_with is not None:
+            shapes = keras.tree.map_shape_structure(lambda shape: tuple(shape[1:]), built_with)
+    if shapes is None or None in keras.tree.flatten(shapes):
+        raise ValueError(
+            f"`input_shape` of profile must be given for the model {model.name!r}, whose own is not fully known. "
+            f"Received: input_shape={input_shape}, with {shapes} in the model. Pass the shape of one example, such as "
+            "(224, 224, 3), or a list or dictionary of shapes for several inputs."
+        )
+    if struct is not None:
+        keras.tree.assert_same_structure(struct, keras.tree.map_shape_structure(lambda shape: 0, shapes))
+        dtypes = iter([tensor.dtype for tensor in keras.tree.flatten(struct)])
+    else:
+        dtypes = itertools.repeat(keras.config.floatx())
+    return keras.tree.map_shape_structure(lambda shape: keras.KerasTensor((1, *shape), dtype=next(dtypes)), shapes)
 
 
 def _shape(tensor):

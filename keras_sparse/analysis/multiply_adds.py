@@ -53,15 +53,29 @@ def _einsum_dense(layer, inputs, output):
     return unnamed * math.prod({**named, **dict(zip(kernel, layer.kernel.shape, strict=True))}.values())
 
 
-def _attention(layer, inputs, output):
+def _projections(layer, inputs):
     queries, keys = math.prod(inputs[0][:-1]), math.prod(inputs[1][:-1])
-    projections = sum(
+    return sum(
         math.prod(sublayer.kernel.shape) * (keys if sublayer.name in ("key", "value") else queries)
         for sublayer in layer._flatten_layers(include_self=False)
         if isinstance(sublayer, layers.EinsumDense)
     )
+
+
+def _attention(layer, inputs, output):
+    queries, keys = math.prod(inputs[0][:-1]), math.prod(inputs[1][:-1])
     # Scores of all pairs, then the values weighted by them.
-    return projections + queries * keys * layer.num_heads * (layer.key_dim + layer.value_dim)
+    return _projections(layer, inputs) + queries * keys * layer.num_heads * (layer.key_dim + layer.value_dim)
+
+
+def _plain_attention(layer, inputs, output):
+    queries, values = inputs[0], inputs[1]
+    keys = inputs[2] if len(inputs) > 2 else values
+    return queries[-2] * values[-2] * (keys[-1] + values[-1])
+
+
+def _grouped_attention(layer, inputs, output):
+    return _projections(layer, inputs) + 2 * inputs[0][-2] * inputs[1][-2] * layer.num_query_heads * layer.head_dim
 
 
 def _recurrent(layer, inputs, output):
@@ -94,10 +108,12 @@ RULES = [
     (layers.Dense, _dense),
     (layers.EinsumDense, _einsum_dense),
     (layers.MultiHeadAttention, _attention),
+    (layers.GroupQueryAttention, _grouped_attention),
+    ((layers.Attention, layers.AdditiveAttention), _plain_attention),
     (layers.RNN, _recurrent),
     (layers.TimeDistributed, _time_distributed),
     ((layers.Embedding, layers.BatchNormalization, layers.LayerNormalization), _none),
 ]
 
 # Layers whose rule speaks for what they contain.
-OPAQUE = (layers.MultiHeadAttention, layers.RNN, layers.TimeDistributed)
+OPAQUE = (layers.MultiHeadAttention, layers.GroupQueryAttention, layers.RNN, layers.TimeDistributed)

@@ -6,6 +6,7 @@
 import dataclasses
 import itertools
 import math
+import textwrap
 
 from keras_sparse.analysis.layer_calls import layer_calls
 from keras_sparse.analysis.multiply_adds import OPAQUE, multiply_adds
@@ -90,29 +91,25 @@ class Profile:
         return sorted({row.kind for row in self.rows if row.macs is None})
 
     def __str__(self):
-        columns = (
-            ("layer", 33), ("kind", 18), ("output", 12), ("stored", 8), ("connected", 9), ("MACs", 8), ("memory", 6),
-        )  # fmt: skip
-        header = " ".join(_fit(title, width, "<" if i < 3 else ">") for i, (title, width) in enumerate(columns))
-        lines = [f"Profile of {self.model_name}", header, "-" * len(header)]
+        lines = [_fit(f"Profile of {self.model_name}", sum(COLUMNS.values()) + len(COLUMNS) - 1), _line(COLUMNS)]
+        rule = "-" * len(lines[-1])
+        lines.append(rule)
         for row in self.rows:
-            cells = (
-                _label(row.name),
-                row.kind,
-                "x".join(map(str, row.output_shape)) or "scalar",
-                short(row.stored_parameters),
-                short(row.connected_parameters),
-                "?" if row.macs is None else short(row.macs),
-                short(row.activation_bytes),
-            )
             lines.append(
-                " ".join(
-                    _fit(cell, width, "<" if i < 3 else ">")
-                    for i, (cell, (_, width)) in enumerate(zip(cells, columns, strict=True))
+                _line(
+                    (
+                        _label(row.name),
+                        row.kind,
+                        "x".join(map(str, row.output_shape)) or "scalar",
+                        short(row.stored_parameters),
+                        short(row.connected_parameters),
+                        short(row.dense_parameters),
+                        "?" if row.macs is None else short(row.macs),
+                        short(row.activation_bytes),
+                    )
                 )
             )
-        lines += ["-" * len(header), *self.summary_lines()]
-        return "\n".join(lines)
+        return "\n".join([*lines, rule, *self.summary_lines()])
 
     def summary_lines(self):
         """The totals, one a line."""
@@ -126,7 +123,7 @@ class Profile:
             f"activations per example      {self.activation_bytes:>16,} bytes",
         ]
         if self.uncounted:
-            lines.append(f"MACs not counted for: {', '.join(self.uncounted)}")
+            lines += textwrap.wrap(f"MACs not counted for: {', '.join(self.uncounted)}", 100, subsequent_indent="  ")
         return lines
 
 
@@ -135,61 +132,72 @@ def profile(model, input_shape=None):
 
     Args:
         model: Keras model: functional, sequential or subclassed and built, of any layers.
-        input_shape: Tuple without the batch axis; needed where the model's own has unknown sizes.
+        input_shape: Tuple without the batch axis; needed where the model's own has unknown sizes. For several
+            inputs a list or dictionary of tuples.
 
     Returns:
         A `Profile`. Parameters are trained values (the papers' counts); moving statistics are apart. MACs
-        count dense layers, convolutions, recurrences and attention, per example; FLOPs are twice that.
+        count dense layers, convolutions, recurrences and attention, per example, not bare operations such as
+        `ops.matmul`; FLOPs are twice that.
 
     Raises:
-        ValueError: If the input shape is unknown.
+        ValueError: If the model is not built, or the input shape unknown.
 
     Example:
         >>> profile(keras_sparse.applications.DenseNet121(weights=None)).stored_parameters
         7978856
     """
     rows, seen = [], set()
-    for call in layer_calls(model, input_shape, OPAQUE):
-        own = _own_layers(call)
-        stored = statistics = 0
-        for layer in own:
-            if id(layer) in seen:
-                continue
-            seen.add(id(layer))
-            # By structure, not by `trainable`: freezing a layer does not change what it is.
-            stored += _size(layer._trainable_variables)
-            statistics += _size(layer._non_trainable_variables)
-        if call.children and not stored + statistics:
-            continue
-        macs = 0 if call.children else multiply_adds(call)
+
+    def add_row(path, layer, owners, output_shape, macs=0, activation_bytes=0):
+        stored, statistics = (_size(variables, seen) for variables in _variables(owners))
         rows.append(
             ProfileRow(
-                name="/".join(call.path[1:]) or model.name,
-                kind=type(call.layer).__name__,
-                output_shape=call.output,
+                name="/".join(path) or model.name,
+                kind=type(layer).__name__,
+                output_shape=output_shape,
                 stored_parameters=stored,
                 connected_parameters=stored,
                 dense_parameters=stored,
                 statistics=statistics,
                 macs=macs,
                 dense_macs=macs,
-                activation_bytes=0 if call.children else _bytes(call),
+                activation_bytes=activation_bytes,
             )
         )
+
+    def holds_something(layer):
+        return any(id(variable) not in seen for variables in _variables([layer]) for variable in variables)
+
+    for call in layer_calls(model, input_shape, OPAQUE):
+        if not call.children:
+            # It ran no other layer, and answers for all that it contains (attention, recurrent cells).
+            owners = list(call.layer._flatten_layers())
+            add_row(call.path[1:], call.layer, owners, call.output, multiply_adds(call), _bytes(call))
+        elif holds_something(call.layer):
+            add_row(call.path[1:], call.layer, [call.layer], call.output)
+    for layer in model._flatten_layers():
+        if holds_something(layer):
+            add_row((layer.name, "(not called)"), layer, [layer], ())
     return Profile(model.name, tuple(rows))
 
 
-def _own_layers(call):
-    """The layers whose variables belong in the row of `call`.
+def _variables(layers):
+    """Trained variables and others, by structure and not by `trainable`: freezing does not change what a layer is."""
+    return (
+        [variable for layer in layers for variable in layer._trainable_variables],
+        [variable for layer in layers for variable in layer._non_trainable_variables],
+    )
 
-    A layer that ran no other layer answers for all it contains (attention, recurrent cells); one that did,
-    for what it holds itself.
-    """
-    return [call.layer] if call.children else list(call.layer._flatten_layers())
 
-
-def _size(variables):
-    return sum(math.prod(variable.shape) for variable in variables)
+def _size(variables, seen):
+    """Number of values in the variables that were not `seen` before; they are now."""
+    size = 0
+    for variable in variables:
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            size += math.prod(variable.shape)
+    return size
 
 
 def _bytes(call):
@@ -213,7 +221,20 @@ def _label(path):
     return "/".join([*kept, names[-1]])
 
 
-def _fit(text, width, align):
+# Titles of the table and their widths: 100 columns with the spaces between them.
+COLUMNS = {
+    "layer": 23, "kind": 20, "output": 11, "stored": 8, "connected": 9, "dense": 8, "MACs": 7, "memory": 7,
+}  # fmt: skip
+
+
+def _line(cells):
+    texts = zip(cells, COLUMNS.values(), strict=True)
+    return " ".join(_fit(cell, width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(texts))
+
+
+def _fit(text, width):
+    """`text` in exactly `width` columns, its middle left out if need be."""
     if len(text) > width:
-        text = "…" + text[-(width - 1) :] if align == "<" else text[:width]
-    return f"{text:{align}{width}}"
+        head = width // 2 - 1
+        text = f"{text[:head]}..{text[head + 2 - width :]}"
+    return text.ljust(width)

@@ -12,7 +12,7 @@ takes on every backend; ImageNet is streamed. The batched pipelines are `tf.data
 from keras_sparse.datasets.dataset import Dataset
 from keras_sparse.datasets.loading import SOURCES, load
 from keras_sparse.datasets.splits import ArraySplit, StreamSplit
-from keras_sparse.datasets.statistics import STATISTICS
+from keras_sparse.image_statistics import STATISTICS
 
 
 def list_datasets():

@@ -42,7 +42,8 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
         data_dir: Folder that TFDS prepared them in, or None for its default (`TFDS_DATA_DIR`, or
             `~/tensorflow_datasets`). "digits" need none.
         validation_fraction: Number in [0, 1), fraction of the training images held out for validation. With 0
-            nothing is held out, and validation means test, as in the SparseNet paper.
+            nothing is held out, and validation means test, as in the SparseNet paper. ImageNet is cut at whole
+            percents.
         examples: Integer or None, use only so many training images (before the held-out part is taken).
 
     Returns:
@@ -66,7 +67,7 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
 
         if examples is not None:
             raise checks.error("examples", owner, f"None for {name}, which is streamed", examples, "Leave it out.")
-        held_out = round(fraction * 100)
+        held_out = _held_out(fraction, 100, "percent")
         splits = {
             "train": f"train[:{100 - held_out}%]",
             "test": source.test_split,
@@ -96,10 +97,21 @@ def load(name, data_dir=None, validation_fraction=0.1, examples=None):
         train = train.take(np.arange(examples))
     # Shuffled before it is cut: files may be sorted.
     order = np.random.default_rng(SPLIT_SEED).permutation(train.size)
-    held_out = round(fraction * train.size)
+    held_out = _held_out(fraction, train.size)
     validation = train.take(np.sort(order[:held_out])) if held_out else test
     train = train.take(np.sort(order[held_out:]))
     return Dataset(name, source.classes, source.image_shape, train, validation, test)
+
+
+def _held_out(fraction, size, unit="images"):
+    """How many of `size` are held out: the nearest whole number, but neither none nor all of them."""
+    count = round(fraction * size)
+    if fraction and not 0 < count < size:
+        raise checks.error(
+            "validation_fraction", "datasets.load", f"0, or leave some of the {size} {unit} on both sides", fraction,
+            "Pass 0 to validate on the test images.",
+        )  # fmt: skip
+    return count
 
 
 def read_digits():

@@ -7,7 +7,7 @@ All randomness is stateless: a function of the seed, the epoch and the position 
 
 import tensorflow as tf
 
-from keras_sparse.datasets.statistics import STATISTICS
+from keras_sparse.image_statistics import STATISTICS
 
 PADDING = 4  # pixels on each side, before the crop
 SHUFFLE_BUFFER = 10_000
@@ -64,17 +64,35 @@ def augment(images, augmentation, seed):
     return tf.ensure_shape(padded, images.shape)
 
 
-def stream_in_order(split, batch_size):
-    def centre(image, label):
-        shape = tf.shape(image)
-        scale = SHORT_SIDE / tf.reduce_min(shape[:2])
-        size = tf.cast(tf.math.ceil(tf.cast(shape[:2], tf.float64) * scale), tf.int32)
-        image = tf.image.resize(image, size)
-        top, left = (size[0] - CROP) // 2, (size[1] - CROP) // 2
-        image = tf.image.crop_to_bounding_box(image, top, left, CROP, CROP)
-        return normalise(image, split.name), label
+def centre(image):
+    """The 224x224 pixels in the middle, after the short side was resized to 256."""
+    shape = tf.shape(image)
+    scale = SHORT_SIDE / tf.reduce_min(shape[:2])
+    size = tf.cast(tf.math.ceil(tf.cast(shape[:2], tf.float64) * scale), tf.int32)
+    top, left = (size[0] - CROP) // 2, (size[1] - CROP) // 2
+    return tf.image.crop_to_bounding_box(tf.image.resize(image, size), top, left, CROP, CROP)
 
-    data = split.stream.map(centre, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+def random_part(image, seed):
+    """A part of 8% to 100% of the image, resized to 224x224."""
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.shape(image),
+        tf.zeros((1, 0, 4)),
+        seed=seed,
+        area_range=(0.08, 1.0),
+        aspect_ratio_range=(3 / 4, 4 / 3),
+        min_object_covered=0.0,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.image.resize(tf.slice(image, begin, size), (CROP, CROP))
+
+
+def stream_in_order(split, batch_size):
+    data = split.stream.map(
+        lambda image, label: (normalise(centre(image), split.name), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
     return data.batch(batch_size).prefetch(2)
 
 
@@ -88,16 +106,7 @@ def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
         def crop(number, example):
             image, label = example
             draw = _fold(key, number + CROPPING)
-            begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-                tf.shape(image),
-                tf.zeros((1, 0, 4)),
-                seed=draw,
-                area_range=(0.08, 1.0),
-                aspect_ratio_range=(3 / 4, 4 / 3),
-                min_object_covered=0.0,
-                use_image_if_no_bounding_boxes=True,
-            )
-            image = tf.image.resize(tf.slice(image, begin, size), (CROP, CROP))
+            image = centre(image) if augmentation == "none" else random_part(image, draw)
             if augmentation == "shift_mirror":
                 image = tf.image.stateless_random_flip_left_right(image, _fold(draw, MIRRORING))
             return normalise(tf.ensure_shape(image, (CROP, CROP, 3)), split.name), label

@@ -67,8 +67,9 @@ class ArraySplit:
 class StreamSplit:
     """Images of any size, read as they are needed and cut to 224x224.
 
-    Training crops a random part of 8% to 100% of the image and resizes it; evaluation takes the centre. Files are
-    read in one order; a buffer of 10,000 images shuffles them anew in each epoch.
+    Evaluation takes the centre. Training with "shift" resizes a random part of 8% to 100% of the image, with
+    "shift_mirror" it also mirrors half of them, with "none" it takes the centre too. Files are read in one order; a
+    buffer of 10,000 images shuffles them anew in each epoch.
 
     Attributes:
         name: String, the data set.
@@ -91,7 +92,7 @@ class StreamSplit:
         return pipeline.stream_in_order(self, batch_size)
 
     def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0):
-        """Normalised, shuffled batches of several epochs; "shift_mirror" mirrors half of the random crops."""
+        """Normalised, shuffled, augmented batches of several epochs; arguments as for `ArraySplit`."""
         from keras_sparse.datasets import pipeline
 
         checks.choice("augmentation", augmentation, "training_batches", AUGMENTATIONS)

@@ -73,4 +73,10 @@ def open_stream(name, data_dir, split):
     """A `tf.data.Dataset` of (image, label) in the order of the files, and its number of examples."""
     with _prepared(name, data_dir) as builder:
         stream = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
-        return stream, _expected_size(builder, split) or int(stream.cardinality())
+        size = _expected_size(builder, split)
+        if size is not None:
+            # What a stream lacks would show only in the middle of an epoch: look at its files now.
+            for file in builder.info.splits[split].filepaths:
+                if not file.exists() or not file.stat().length:
+                    raise ValueError(f"{file} is missing or empty")
+        return stream, int(stream.cardinality()) if size is None else size

@@ -6,6 +6,8 @@ from keras import ops
 from keras_sparse import checks
 from keras_sparse.layers.preactivation_unit import BATCH_NORM, channel_axis, he_normal_fan_out
 
+MAXIMUM_COLUMNS = 10  # the longest of ten columns has 512 convolutions
+
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
 class FractalBlock(keras.layers.Layer):
@@ -18,7 +20,7 @@ class FractalBlock(keras.layers.Layer):
 
     Args:
         filters: Integer, filters of every convolution.
-        columns: Integer >= 1, columns C.
+        columns: Integer in [1, 10], columns C.
         kernel_size: Integer.
         drop_path: Number in [0, 1), probability that a join loses one of its inputs.
         data_format: "channels_last", "channels_first", or None for Keras's setting.
@@ -43,7 +45,7 @@ class FractalBlock(keras.layers.Layer):
     def __init__(self, filters, columns=3, kernel_size=3, drop_path=0.15, data_format=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = checks.integer("filters", filters, owner=self, minimum=1)
-        self.columns = checks.integer("columns", columns, owner=self, minimum=1)
+        self.columns = checks.integer("columns", columns, owner=self, minimum=1, maximum=MAXIMUM_COLUMNS)
         self.kernel_size = checks.integer("kernel_size", kernel_size, owner=self, minimum=1)
         self.drop_path = checks.number("drop_path", drop_path, self, 0, 1, exclude_maximum=True)
         self.data_format = data_format or keras.config.image_data_format()
@@ -52,6 +54,7 @@ class FractalBlock(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Column c, shortest first, has 2^c convolutions; convs and norms are in order of depth, then column.
         self.depth = 2 ** (self.columns - 1)
+        self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
         self.convolutions, self.norms = [], []
         for step in range(1, self.depth + 1):
             for column in self.ending(step):
@@ -120,7 +123,7 @@ class FractalBlock(keras.layers.Layer):
 
         return self._forward(
             self._images(inputs),
-            convolve=lambda convolution, norm, x: ops.relu(norm(convolution(x))),
+            convolve=lambda convolution, norm, x: self.relu(norm(convolution(x))),
             join=join,
         )
 
@@ -143,7 +146,9 @@ class FractalBlock(keras.layers.Layer):
     def compute_output_spec(self, inputs, training=False):
         return self._forward(
             self._images(inputs),
-            convolve=lambda convolution, norm, x: norm.compute_output_spec(convolution.compute_output_spec(x)),
+            convolve=lambda convolution, norm, x: self.relu.compute_output_spec(
+                norm.compute_output_spec(convolution.compute_output_spec(x))
+            ),
             join=lambda tensors, ending: tensors[0],
         )
 

@@ -1,7 +1,6 @@
 """The unit of DenseNet, SparseNet and pre-activation ResNet."""
 
 import keras
-from keras import ops
 
 from keras_sparse import checks
 
@@ -68,6 +67,7 @@ class PreactivationUnit(keras.layers.Layer):
                 )
         self.data_format = data_format or keras.config.image_data_format()
         checks.choice("data_format", self.data_format, self, ("channels_last", "channels_first"))
+        self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
         self.norms = [
             keras.layers.BatchNormalization(
                 axis=channel_axis(self.data_format),
@@ -106,13 +106,14 @@ class PreactivationUnit(keras.layers.Layer):
     def call(self, inputs):
         x = inputs
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x = convolution(ops.relu(norm(x)))
+            x = convolution(self.relu(norm(x)))
         return x
 
     def compute_output_spec(self, inputs):
         x = inputs
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x = convolution.compute_output_spec(norm.compute_output_spec(x))
+            x = self.relu.compute_output_spec(norm.compute_output_spec(x))
+            x = convolution.compute_output_spec(x)
         return x
 
     def compute_output_shape(self, input_shape):

@@ -1,8 +1,9 @@
 """A list of earlier outputs in, what the next layer reads out."""
 
 import keras
+from keras import ops
 
-from keras_sparse import aggregation
+from keras_sparse import aggregation, checks
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -42,32 +43,29 @@ class SparseAggregation(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pattern = aggregation.get_pattern(pattern, base, owner=self)
         self.operator = aggregation.get_operator(operator, owner=self)
-        self.axis = axis
+        self.axis = checks.integer("axis", axis, owner=self, minimum=-8)
 
     def build(self, input_shape):
-        if not isinstance(input_shape, (list, tuple)) or not all(
-            isinstance(shape, (list, tuple)) for shape in input_shape
-        ):
-            raise ValueError(
-                f'`inputs` of SparseAggregation "{self.name}" must be a list of tensors, oldest first. '
-                f"Received: one tensor of shape {tuple(input_shape)}. Wrap it in a list."
-            )
-
-    def _select(self, inputs):
-        return [inputs[i] for i in self.pattern.sources(len(inputs))]
+        """Nothing to create: the layer has no weights."""
 
     def call(self, inputs):
-        selected = self._select(inputs)
-        self._check([x.shape for x in selected], len(inputs))
+        if not isinstance(inputs, (list, tuple)) or not inputs:
+            received = f"one tensor of shape {tuple(inputs.shape)}" if hasattr(inputs, "shape") else repr(inputs)
+            raise ValueError(
+                f'`inputs` of SparseAggregation "{self.name}" must be a non-empty list of tensors, oldest first. '
+                f"Received: {received}. Wrap a single tensor in a list."
+            )
+        sources = self.pattern.sources(len(inputs))
+        selected = [ops.cast(inputs[i], self.compute_dtype) for i in sources]
+        self.operator.check([x.shape for x in selected], sources, self.axis, owner=self)
         return self.operator.finish(self.operator.accumulate(selected, self.axis), len(selected))
-
-    def _check(self, shapes, available):
-        self.operator.check(shapes, self.pattern.sources(available), self.axis, owner=self)
 
     def compute_output_spec(self, inputs):
         # The join itself, on symbolic tensors: its shape rules are those of the operations it uses.
-        output = self.call(inputs)
-        return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
+        return keras.KerasTensor(self.call(inputs).shape, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return self.compute_output_spec([keras.KerasTensor(shape) for shape in input_shape]).shape
 
     def get_config(self):
         return {

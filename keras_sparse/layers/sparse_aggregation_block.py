@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse import aggregation, checks
+from keras_sparse.layers.join import Join
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -61,8 +62,9 @@ class SparseAggregationBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pattern = aggregation.get_pattern(pattern, base, owner=self)
         self.operator = aggregation.get_operator(operator, owner=self)
-        self.axis = axis
+        self.axis = checks.integer("axis", axis, owner=self, minimum=-8)
         self.units = self._checked_units(units)
+        self.join = Join(self.operator, self.axis, dtype=self.dtype_policy, name="join")
         if shortcut is not None and not isinstance(shortcut, keras.layers.Layer):
             raise checks.error("shortcut", self, "a Keras layer or None", shortcut, "Pass a layer.")
         self.shortcut = shortcut
@@ -85,8 +87,7 @@ class SparseAggregationBlock(keras.layers.Layer):
 
     def _forward(self, inputs, apply):
         """Runs the block, `apply(layer, tensor)` being the way to run a layer."""
-        inputs = ops.cast(inputs, self.compute_dtype)
-        outputs = [inputs if self.shortcut is None else self._apply(apply, self.shortcut, inputs)]
+        outputs = [inputs if self.shortcut is None else apply(self.shortcut, inputs)]
         joined_sources, total = [], None
         for available in range(1, len(self.units) + 2):
             sources = self.pattern.sources(available)
@@ -95,18 +96,13 @@ class SparseAggregationBlock(keras.layers.Layer):
                 parts = [total, outputs[sources[-1]]]
             else:
                 parts = [outputs[i] for i in sources]
-            joined_sources, total = sources, self.operator.accumulate(parts, self.axis)
+            joined_sources, total = sources, parts[0] if len(parts) == 1 else apply(self.join, parts)
             joined = self.operator.finish(total, len(sources))
             if available > len(self.units):
-                return joined
+                # A unit may have a dtype policy of its own; what leaves the block has the block's.
+                return ops.cast(joined, self.compute_dtype)
             reads_input = available == 1 and self.shortcut is not None
-            unit = self.units[available - 1]
-            outputs.append(self._apply(apply, unit, inputs if reads_input else joined))
-
-    def _apply(self, apply, layer, tensor):
-        output = apply(layer, tensor)
-        # A unit may have a dtype policy of its own; what is joined has one dtype.
-        return ops.cast(output, self.compute_dtype)
+            outputs.append(apply(self.units[available - 1], inputs if reads_input else joined))
 
     def build(self, input_shape):
         # Calling a layer on a symbolic tensor builds it, however it builds its own state.

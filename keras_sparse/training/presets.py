@@ -1,14 +1,16 @@
 """The papers' recipes, and a quick one."""
 
+import dataclasses
+
 from keras_sparse.checks import choice
 from keras_sparse.training.recipe import Recipe
 
 PRESETS = {
     # Minutes on two cores.
     "quick": {
-        "epochs": 8,
+        "epochs": 6,
         "batch_size": 32,
-        "learning_rate_drops": (4, 6),
+        "learning_rate_drops": (3, 5),
         "augmentation": "shift",
     },
     # Zhu et al. 2018, section 4: accuracy is reported on the test images after each epoch; nothing is held out.
@@ -49,6 +51,9 @@ def preset(name, model, model_arguments=None, **changes):
         (15, 22)
     """
     choice("name", name, "preset", tuple(PRESETS))
+    fields_of_recipe = [field.name for field in dataclasses.fields(Recipe)]
+    for change in changes:
+        choice("changes", change, "preset", fields_of_recipe)
     fields = dict(PRESETS[name])
     epochs = changes.get("epochs")
     if isinstance(epochs, int) and "learning_rate_drops" in fields:

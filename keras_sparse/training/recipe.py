@@ -1,7 +1,9 @@
 """Everything that decides how a training run ends."""
 
 import dataclasses
+import inspect
 import json
+from pathlib import Path
 
 from keras_sparse import checks
 from keras_sparse.applications import MODELS
@@ -31,11 +33,11 @@ class Recipe:
         augmentation: "none", "shift" or "shift_mirror".
         validation_fraction: Number in [0, 1); with 0, validation is on the test split.
         examples: Integer or None, train on so many images only.
-        seed: Integer >= 0: initial weights, order and augmentation of the images, dropout.
+        seed: Integer in [0, 2^32): initial weights, order and augmentation of the images, dropout.
         precision: "float32", "mixed_float16" or "mixed_bfloat16".
 
     Raises:
-        ValueError: If a name is unknown or a number out of range.
+        ValueError: If a name is unknown, a number out of range, or the model does not take its arguments.
 
     Example:
         >>> Recipe("resnet", {"depth": 56}, dataset="cifar10", epochs=200).learning_rate_at(0)
@@ -61,31 +63,57 @@ class Recipe:
 
     def __post_init__(self):
         owner = "Recipe"
-        MODELS.lookup(self.model, owner)
-        checks.choice("dataset", self.dataset, owner, tuple(sorted(SOURCES)))
-        checks.choice("augmentation", self.augmentation, owner, AUGMENTATIONS)
-        checks.choice("precision", self.precision, owner, PRECISIONS)
-        checks.integer("epochs", self.epochs, owner, minimum=1)
-        checks.integer("batch_size", self.batch_size, owner, minimum=1)
-        checks.integer("seed", self.seed, owner, minimum=0)
-        checks.number("learning_rate", self.learning_rate, owner, 0, 1e6)
+        constructor = MODELS.lookup(self.model, owner)
+        for name, choices in (
+            ("dataset", tuple(sorted(SOURCES))),
+            ("augmentation", AUGMENTATIONS),
+            ("precision", PRECISIONS),
+            ("nesterov", (True, False)),
+        ):
+            checks.choice(name, getattr(self, name), owner, choices)
+        drops = self.learning_rate_drops
+        if not isinstance(drops, (list, tuple)):
+            raise checks.error("learning_rate_drops", owner, "a tuple of epochs", drops, "Pass () for none.")
+        checked = {
+            # A plain number each, so that every recipe can be written as JSON.
+            "epochs": checks.integer("epochs", self.epochs, owner, minimum=1),
+            "batch_size": checks.integer("batch_size", self.batch_size, owner, minimum=1, maximum=2**30),
+            "seed": checks.integer("seed", self.seed, owner, minimum=0, maximum=2**32 - 1),
+            "learning_rate": checks.number("learning_rate", self.learning_rate, owner, 0, 1e6),
+            "validation_fraction": checks.number(
+                "validation_fraction", self.validation_fraction, owner, 0, 1, exclude_maximum=True
+            ),
+            "learning_rate_drops": tuple(checks.integer("learning_rate_drops", d, owner, minimum=0) for d in drops),
+            "model_arguments": self._json_arguments(constructor),
+        }
         for name in ("drop_factor", "momentum", "weight_decay"):
-            checks.number(name, getattr(self, name), owner, 0, 1)
-        checks.number("validation_fraction", self.validation_fraction, owner, 0, 1, exclude_maximum=True)
+            checked[name] = checks.number(name, getattr(self, name), owner, 0, 1)
         if self.examples is not None:
-            checks.integer("examples", self.examples, owner, minimum=1)
-        drops = tuple(
-            checks.integer("learning_rate_drops", drop, owner, minimum=0) for drop in self.learning_rate_drops
-        )
-        if drops != tuple(sorted(set(drops))) or (drops and drops[-1] >= self.epochs):
+            checked["examples"] = checks.integer("examples", self.examples, owner, minimum=1)
+        drops = checked["learning_rate_drops"]
+        if drops != tuple(sorted(set(drops))) or (drops and drops[-1] >= checked["epochs"]):
             raise checks.error(
                 "learning_rate_drops", owner, f"increasing epochs below {self.epochs}", drops,
                 "A drop at or after the last epoch would never come.",
             )  # fmt: skip
-        # As JSON has it, so that a recipe equals the one read back from its file.
-        arguments = json.loads(json.dumps(self.model_arguments))
-        object.__setattr__(self, "model_arguments", arguments)
-        object.__setattr__(self, "learning_rate_drops", drops)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _json_arguments(self, constructor):
+        """The model's arguments as they come back from JSON, after a check against the constructor."""
+        try:
+            inspect.signature(constructor).bind(**self.model_arguments)
+            if {"input_shape", "classes"} & set(self.model_arguments):
+                raise TypeError("takes input_shape and classes from the data")
+            return json.loads(json.dumps(self.model_arguments))
+        except TypeError as error:
+            raise checks.error(
+                "model_arguments", "Recipe", f"arguments of {constructor.__name__} that JSON can hold",
+                self.model_arguments, f"The reason: {error}. Patterns are written as in 'window:5'.",
+            ) from None  # fmt: skip
+
+    def __hash__(self):
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
 
     def learning_rate_at(self, epoch):
         """The learning rate of an epoch, counted from 0."""
@@ -102,15 +130,30 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, fields):
-        """The recipe of `to_dict`; a field that does not exist is refused."""
+        """The recipe of `to_dict`; a field that does not exist, or a missing model, is refused."""
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
-        if unknown:
+        if unknown or "model" not in fields:
             raise checks.error(
-                "fields", "Recipe", f"among {', '.join(sorted(known))}", unknown,
+                "fields", "Recipe", f"'model' and others of {', '.join(sorted(known))}", sorted(fields),
                 "Was the file written by another version?",
             )  # fmt: skip
-        return cls(**{**fields, "learning_rate_drops": tuple(fields.get("learning_rate_drops", ()))})
+        return cls(**fields)
+
+    @classmethod
+    def load(cls, path):
+        """The recipe in the `recipe.json` of a run.
+
+        Raises:
+            ValueError: If the file holds no recipe.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8"))["recipe"])
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{str(path)!r} is no recipe: {error}. Pass the recipe.json of a run, or start the run anew in another "
+                "folder."
+            ) from error
 
     def differences(self, other):
         """Names of the fields in which two recipes differ."""

@@ -25,7 +25,7 @@ class RunResult:
         test_loss: Mean cross-entropy on them.
         parameters: Integer, trained values.
         macs: Integer, multiply-adds per image.
-        seconds: Seconds that the epochs took, validation and saving included, over all parts of the run.
+        seconds: Seconds that the epochs took, validation included, over all parts of the run.
         history: List of dictionaries, one for each epoch.
         output: Path of the folder.
     """
@@ -50,8 +50,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
 
     Args:
         recipe: `Recipe`.
-        output: Folder to write. It must not hold a run, unless `resume` is True.
-        data_dir: Folder of the TFDS data sets; see `datasets.load`.
+        output: Folder to write. It must not hold completed epochs, unless `resume` is True.
+        data_dir: Folder of the TFDS data sets; see `datasets.load`. A resumed run finds its own by itself.
         resume: Boolean, go on with the run in `output`, or begin it if there is none.
         verbose: "auto" (a progress bar on a terminal, a line for each epoch elsewhere), "bar", "lines" or "none".
 
@@ -59,7 +59,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         A `RunResult`.
 
     Raises:
-        ValueError: If `output` holds a run and `resume` is False, or holds the run of another recipe.
+        ValueError: If `output` holds epochs and `resume` is False, or holds the run of another recipe.
         FileNotFoundError: If the data set is not prepared.
 
     Example:
@@ -70,6 +70,10 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         verbose = "bar" if sys.stdout.isatty() else "lines"
     folder = RunFolder(output)
     _check_folder(folder, recipe, resume)
+    if resume and folder.begun() and data_dir is None:
+        data_dir = folder.read_data_dir()
+    # First of all, so that a run killed from here on can be resumed.
+    folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision):
         dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
@@ -96,14 +100,17 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
 
 
 def _check_folder(folder, recipe, resume):
-    if not folder.holds_run():
-        return
-    if not resume:
+    if keras.config.image_data_format() != "channels_last":
         raise checks.error(
-            "output", "run", "a folder without a run", str(folder.path),
+            "image_data_format", "Keras, in a run,", "'channels_last', as the data sets are",
+            keras.config.image_data_format(), "Call keras.config.set_image_data_format('channels_last').",
+        )  # fmt: skip
+    if folder.holds_epochs() and not resume:
+        raise checks.error(
+            "output", "run", "a folder without completed epochs", str(folder.path),
             "Go on with that run by resume=True (--resume), or choose another folder.",
         )  # fmt: skip
-    saved = folder.read_recipe()
+    saved = folder.read_recipe() if resume and folder.begun() else recipe
     if saved != recipe:
         raise checks.error(
             "recipe", "run", "the one that the run to resume began with", str(folder.path),
@@ -119,20 +126,23 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     if checkpoint is not None:
         return checkpoint
     model = recipe.build_model(dataset)
+    optimizer = CoupledDecaySGD(
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        coupled_decay=recipe.weight_decay,
+    )
+    if recipe.precision == "mixed_float16":
+        # `compile` would do it too, but only where this precision is in force: not for who loads the model later.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
-        optimizer=CoupledDecaySGD(
-            recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            coupled_decay=recipe.weight_decay,
-        ),
+        optimizer=optimizer,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=_jit_compile(),
     )
     # Before the first step, which is traced twice otherwise.
     model.optimizer.build(model.trainable_variables)
-    folder.write_recipe(recipe)
     return model, []
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_sparse import checks
 from keras_sparse.training.recipe import Recipe
 
 PROGRESS = "keras_sparse_progress.json"  # inside last.keras
@@ -25,12 +26,19 @@ class RunFolder:
 
     def __init__(self, path):
         self.path = Path(path).expanduser()
+        if self.path.exists() and not self.path.is_dir():
+            raise checks.error("output", "run", "a folder, or a name for a new one", str(path), "It is a file.")
 
     def file(self, name):
         return self.path / name
 
-    def holds_run(self):
+    def begun(self):
+        """Whether a run began here: there is a recipe."""
         return self.file("recipe.json").is_file()
+
+    def holds_epochs(self):
+        """Whether there is something to lose: an epoch was completed here."""
+        return self.file("last.keras").is_file()
 
     def _replace(self, name, write):
         """Writes a file beside its place and moves it there."""
@@ -45,17 +53,20 @@ class RunFolder:
     def write_text(self, name, text):
         self._replace(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def write_recipe(self, recipe):
-        content = {"recipe": recipe.to_dict(), "environment": environment()}
+    def write_recipe(self, recipe, data_dir=None):
+        content = {
+            "recipe": recipe.to_dict(),
+            "data_dir": None if data_dir is None else str(Path(data_dir).expanduser().resolve()),
+            "environment": environment(),
+        }
         self.write_text("recipe.json", json.dumps(content, indent=2) + "\n")
 
     def read_recipe(self):
-        try:
-            return Recipe.from_dict(json.loads(self.file("recipe.json").read_text())["recipe"])
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"{str(self.file('recipe.json'))!r} is no recipe: {error}. Start the run anew in another folder."
-            ) from error
+        return Recipe.load(self.file("recipe.json"))
+
+    def read_data_dir(self):
+        """The folder that the run read its data from, None for the default."""
+        return json.loads(self.file("recipe.json").read_text(encoding="utf-8")).get("data_dir")
 
     def write_history(self, rows):
         text = io.StringIO()
@@ -88,7 +99,7 @@ class RunFolder:
             with zipfile.ZipFile(path) as archive:
                 rows = json.loads(archive.read(PROGRESS))
             return keras.saving.load_model(path), rows
-        except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+        except (zipfile.BadZipFile, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{str(path)!r} is no checkpoint of a run: {error}. Start the run anew in another folder."
             ) from error

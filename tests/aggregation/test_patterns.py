@@ -3,7 +3,17 @@ import math
 import networkx
 import pytest
 
-from keras_sparse.aggregation import PATTERNS, All, Exponential, Hybrid, Pattern, Previous, Window, get_pattern
+from keras_sparse.aggregation import (
+    PATTERNS,
+    All,
+    Exponential,
+    Hybrid,
+    Pattern,
+    Previous,
+    Window,
+    get_pattern,
+    get_patterns,
+)
 
 EVERY = [All(), Previous(), Window(1), Window(3), Exponential(), Exponential(3), Exponential(4), Hybrid(), Hybrid(5, 3)]
 
@@ -84,6 +94,13 @@ def test_an_output_that_nothing_reads_is_infinitely_far():
         (lambda: get_pattern("exponental"), "Did you mean 'exponential'"),
         (lambda: get_pattern("all", base=3), "`base` of get_pattern must agree with its pattern, All()"),
         (lambda: get_pattern(Exponential(3), base=4), "must agree with its pattern, Exponential(base=3)"),
+        (lambda: get_pattern("all:3"), "one of hybrid, window with its number"),
+        (lambda: get_pattern("window:-1"), "Received: pattern='window:-1'"),
+        (lambda: get_pattern("window:0"), "`size` of Window must be an integer >= 1"),
+        (lambda: get_patterns(["all", "previous"], base=3), "`base` of get_patterns must agree"),
+        (lambda: Previous().sources(0), "`available` of Previous must be an integer >= 1"),
+        (lambda: All().links(-1), "`layers` of All must be an integer >= 0"),
+        (lambda: All().longest_gradient_path(2.5), "`layers` of All must be an integer >= 0"),
         (lambda: get_pattern(7), "Pass a name or an instance"),
     ],
 )
@@ -97,4 +114,8 @@ def test_base_reaches_the_patterns_that_have_one():
     assert get_pattern("exponential", base=5) == Exponential(5)
     assert get_pattern("hybrid", base=5).base == 5
     assert get_pattern(Exponential(3)) == Exponential(3)
+    assert get_pattern("window:5") == Window(5)
+    assert get_pattern("hybrid:4", base=3) == Hybrid(4, 3)
+    assert get_patterns(["all", "exponential", "hybrid:2"], base=3) == [All(), Exponential(3), Hybrid(2, 3)]
+    assert All().links(0) == All().longest_gradient_path(0) == 0
     assert set(PATTERNS) == {"all", "exponential", "hybrid", "previous", "window"}

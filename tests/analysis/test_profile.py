@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 from keras_sparse.analysis import profile
-from keras_sparse.applications import ResNet, SparseNet
+from keras_sparse.applications import DenseNet121, ResNet, SparseNet
 
 
 def sequential(shape, *stack):
@@ -53,6 +53,61 @@ def test_attention():
     projections = 8 * width * (6 + 10 + 10) + width * 8 * 6
     assert profile(model).macs == projections + 2 * 6 * 10 * width
     assert profile(model).stored_parameters == model.count_params()
+
+
+def test_other_attentions():
+    queries, values = keras.Input((6, 8)), keras.Input((10, 8))
+    plain = keras.Model([queries, values], layers.Attention()([queries, values]))
+    assert profile(plain).macs == 6 * 10 * (8 + 8)
+    grouped = layers.GroupQueryAttention(head_dim=4, num_query_heads=4, num_key_value_heads=2)
+    counted = profile(keras.Model([queries, values], grouped(queries, values)))
+    assert counted.macs == 8 * 16 * 6 + 2 * (8 * 8 * 10) + 16 * 8 * 6 + 2 * 6 * 10 * 16
+    assert counted.uncounted == []
+
+
+def test_several_inputs_and_their_shapes():
+    inputs = {"a": keras.Input((None, 8)), "b": keras.Input((3,))}
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(layers.Dense(4)(inputs["a"])), inputs["b"]])
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    assert profile(model, {"a": (5, 8), "b": (3,)}).macs == 5 * 8 * 4 + 7 * 2
+    with pytest.raises(ValueError, match="a list or dictionary of shapes"):
+        profile(model)
+
+
+def test_a_weight_that_two_layers_hold_counts_once_and_one_that_none_uses_counts_too():
+    wrapped = sequential((5,), layers.SpectralNormalization(layers.Dense(2)))
+    assert profile(wrapped).stored_parameters == 12
+
+    class Forgetful(Subclassed):
+        def __init__(self):
+            super().__init__()
+            self.unused = layers.Dense(3)
+            self.unused.build((None, 7))
+
+    model = Forgetful()
+    model(np.ones((1, 3), "float32"))
+    counted = profile(model)  # the shape that it was called with is known
+    assert counted.stored_parameters == model.count_params()
+    assert any("(not called)" in row.name for row in counted.rows)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: "model.keras", "`model` of profile must be a Keras model"),
+        (lambda: keras.Sequential([layers.Dense(3)]), "`model` of profile must be built"),
+    ],
+)
+def test_errors(model, message):
+    with pytest.raises(ValueError, match=message):
+        profile(model())
+
+
+def test_activation_memory_is_that_of_the_same_network_in_keras_applications():
+    """Joins and activations inside our blocks count like the layers that they are there."""
+    options = {"weights": None, "input_shape": (64, 64, 3)}
+    ours = profile(DenseNet121(**options)).activation_bytes
+    assert ours == profile(keras.applications.DenseNet121(**options)).activation_bytes
 
 
 def test_a_layer_called_twice_computes_twice_and_stores_once():
@@ -116,7 +171,7 @@ def test_what_has_no_rule_is_said_to_be_uncounted():
 
 def test_unknown_sizes_need_an_input_shape():
     model = sequential((None, None, 3), layers.Conv2D(4, 3, padding="same"))
-    with pytest.raises(ValueError, match=r"`input_shape`.*unknown sizes.*\(None, None, 3\)"):
+    with pytest.raises(ValueError, match=r"`input_shape` of profile.*\(None, None, 3\) in the model"):
         profile(model)
     assert profile(model, (8, 8, 3)).macs == 64 * 27 * 4
 
@@ -150,6 +205,8 @@ def test_table_fits_100_columns_and_ends_in_the_totals():
     counted = profile(SparseNet(40, 12, bottleneck=True))
     lines = str(counted).splitlines()
     assert max(map(len, lines)) <= 100
+    renamed = SparseNet(16, 4, name="n" * 150)
+    assert max(map(len, str(profile(renamed)).splitlines())) <= 100
     assert any("conv3_block2_1_conv" in line for line in lines)
     assert f"parameters stored            {counted.stored_parameters:>16,}" in lines
     assert len([line for line in lines if "_conv " in line]) >= 18 * 2

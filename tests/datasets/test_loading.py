@@ -37,6 +37,12 @@ def test_held_out_images_are_apart_and_the_same_every_time():
     assert not np.array_equal(first.validation.labels, everything.train.labels[-144:])
 
 
+@pytest.mark.parametrize("fraction", [1e-6, 0.9999])
+def test_a_fraction_that_leaves_one_side_empty_is_refused(fraction):
+    with pytest.raises(ValueError, match=r"`validation_fraction` of datasets.load must be 0, or leave some"):
+        load("digits", validation_fraction=fraction)
+
+
 def test_examples():
     assert load("digits", examples=100, validation_fraction=0.2).train.size == 80
     with pytest.raises(ValueError, match="at most the 1437 training images"):

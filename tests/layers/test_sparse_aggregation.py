@@ -58,10 +58,33 @@ def test_only_what_is_selected_must_fit():
 
 
 def test_a_single_tensor_is_refused_with_advice():
-    with pytest.raises(ValueError, match=r"must be a list of tensors.*Wrap it in a list"):
+    with pytest.raises(ValueError, match=r"must be a non-empty list of tensors.*Wrap a single tensor in a list"):
         SparseAggregation()(ops.ones((2, 3)))
 
 
 def test_mixed_precision():
     joined = SparseAggregation(operator="sum", dtype="mixed_float16")(outputs(4))
     assert keras.backend.standardize_dtype(joined.dtype) == "float16"
+
+
+def test_a_single_tensor_is_refused_after_a_list_too():
+    layer = SparseAggregation()
+    layer(outputs(3))
+    with pytest.raises(ValueError, match="Wrap a single tensor in a list"):
+        layer(ops.ones((4, 5)))
+    with pytest.raises(ValueError, match=r"Received: \[\]"):
+        layer([])
+
+
+def test_integers_become_the_layers_dtype_symbolically_and_in_fact():
+    layer = SparseAggregation(operator="sum")
+    eager = layer([ops.ones((2, 3), dtype="int32")] * 2)
+    symbolic = layer([keras.KerasTensor((2, 3), dtype="int32")] * 2)
+    assert keras.backend.standardize_dtype(eager.dtype) == symbolic.dtype == "float32"
+    assert layer.compute_output_shape([(2, 3), (2, 3)]) == (2, 3)
+
+
+@pytest.mark.parametrize(("axis", "message"), [("c", "`axis` of SparseAggregation"), (7, "an axis of its inputs")])
+def test_axis(axis, message):
+    with pytest.raises(ValueError, match=message):
+        SparseAggregation("all", axis=axis)(outputs(2))

@@ -1,8 +1,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from keras_sparse.aggregation import Window
 from keras_sparse.training import PRESETS, Recipe, preset
 
 
@@ -31,13 +33,15 @@ def test_study_preset():
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_stay_valid_with_any_number_of_epochs(name):
     for epochs in (1, 2, 3, 10, 1000):
-        drops = preset(name, "resnet", epochs=epochs).learning_rate_drops
+        drops = preset(name, "resnet", {"depth": 56}, epochs=epochs).learning_rate_drops
         assert all(0 < drop < epochs for drop in drops)
 
 
 def test_drops_move_with_the_number_of_epochs_unless_given():
-    assert preset("sparsenet_paper", "resnet", epochs=30).learning_rate_drops == (15, 22)
-    assert preset("sparsenet_paper", "resnet", epochs=30, learning_rate_drops=(5,)).learning_rate_drops == (5,)
+    assert preset("sparsenet_paper", "resnet", {"depth": 56}, epochs=30).learning_rate_drops == (15, 22)
+    assert preset(
+        "sparsenet_paper", "resnet", {"depth": 56}, epochs=30, learning_rate_drops=(5,)
+    ).learning_rate_drops == (5,)
 
 
 def test_differences_name_the_fields():
@@ -61,15 +65,38 @@ def test_differences_name_the_fields():
         ({"seed": -1}, "`seed` of Recipe"),
         ({"validation_fraction": 1.0}, "`validation_fraction` of Recipe"),
         ({"examples": 0}, "`examples` of Recipe"),
+        ({"seed": 2**32}, "`seed` of Recipe must be an integer in [0, 4294967295]"),
+        ({"batch_size": 10**20}, "`batch_size` of Recipe must be an integer in [1,"),
+        ({"learning_rate_drops": 4}, "`learning_rate_drops` of Recipe must be a tuple of epochs"),
+        ({"nesterov": "maybe"}, "`nesterov` of Recipe must be one of True, False"),
+        ({"model_arguments": {"depth": 56, "dpeth": 3}}, "unexpected keyword argument 'dpeth'"),
+        ({"model_arguments": {}}, "missing a required argument: 'depth'"),
+        ({"model_arguments": {"depth": 56, "pattern": Window(2)}}, "written as in 'window:5'"),
+        ({"model_arguments": {"depth": 56, "classes": 3}}, "takes input_shape and classes from the data"),
     ],
     ids=str,
 )
 def test_errors(fields, message):
     with pytest.raises(ValueError) as caught:
-        Recipe(**{"model": "resnet", **fields})
+        Recipe(**{"model": "resnet", "model_arguments": {"depth": 56}, **fields})
     assert message in str(caught.value)
 
 
 def test_unknown_fields_are_refused():
-    with pytest.raises(ValueError, match=r"`fields` of Recipe must be among.*\['color'\]"):
+    with pytest.raises(ValueError, match=r"`fields` of Recipe must be 'model' and others.*\['color', 'model'\]"):
         Recipe.from_dict({"model": "resnet", "color": 1})
+    with pytest.raises(ValueError, match="`changes` of preset must be one of"):
+        preset("quick", "resnet", {"depth": 56}, color=1)
+
+
+def test_a_recipe_is_a_value():
+    one, other = (Recipe("resnet", {"depth": 56}, epochs=np.int64(3)) for _ in range(2))
+    assert one == other
+    assert len({one, other}) == 1
+    assert json.dumps(one.to_dict())
+
+
+def test_load_names_the_file(tmp_path):
+    (tmp_path / "recipe.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"recipe.json' is no recipe"):
+        Recipe.load(tmp_path / "recipe.json")

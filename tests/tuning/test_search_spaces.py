@@ -24,8 +24,36 @@ def test_ranges_are_overridable_and_stages_may_differ():
     space = HyperSparseNet(SHAPE, 10, depth=16, growth_rate=[(4, 6, 8)], bottleneck=False, base=3)
     hp = keras_tuner.HyperParameters()
     model = space.build(hp)
-    assert hp.values == {"growth_rate": "4,6,8", "learning_rate": 0.1}
+    assert hp.values == {"growth_rate": "[4, 6, 8]", "learning_rate": 0.1}
     assert [model.get_layer(f"conv{i}").units[0].filters for i in (2, 3, 4)] == [(4,), (6,), (8,)]
+
+
+def test_any_mix_of_choices_builds():
+    space = HyperSparseNet(
+        SHAPE,
+        10,
+        depth=16,
+        growth_rate=[4, (4, 6, 8)],
+        bottleneck=[True, False],
+        pattern=["all", "window:2", ("all", "exponential", "hybrid:2")],
+        base=[2, 3],
+        operator=["concat", "sum"],
+        compression=[None, 0.5],
+    )
+    choices = {
+        "growth_rate": ["4", "[4, 6, 8]"],
+        "pattern": ['"all"', '"window:2"', '["all", "exponential", "hybrid:2"]'],
+        "base": [2, 3],
+        "operator": ["concat", "sum"],
+        "compression": ["null", "0.5"],
+    }
+    for turn in range(6):
+        hp = keras_tuner.HyperParameters()
+        for name, values in choices.items():
+            hp.values[name] = values[turn % len(values)]
+        hp.values["bottleneck"] = bool(turn % 2)
+        assert space.build(hp).count_params() > 0
+    assert {parameter.name: list(parameter.values) for parameter in hp.space}["pattern"] == choices["pattern"]
 
 
 def test_a_search_completes(tmp_path):

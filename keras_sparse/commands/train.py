@@ -1,0 +1,142 @@
+"""`keras-sparse train`: one model, or several side by side."""
+
+import time
+from pathlib import Path
+
+from keras_sparse.commands import add_command
+from keras_sparse.commands.model_options import OPTIONS, add_model_options, given_options, model_arguments
+from keras_sparse.datasets import SOURCES, list_datasets
+from keras_sparse.datasets.splits import AUGMENTATIONS
+from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
+from keras_sparse.training.job import begin_job, holds_epochs, read_job
+from keras_sparse.training.recipe import PRECISIONS
+
+TWINS = ("sparsenet", "densenet")
+TWIN_ARGUMENTS = {"depth": 40, "growth_rate": 12, "bottleneck": True}
+
+RECIPE_OPTIONS = (
+    "dataset", "epochs", "batch_size", "learning_rate", "learning_rate_drops", "weight_decay", "augmentation",
+    "validation_fraction", "examples", "seed", "precision",
+)  # fmt: skip
+
+
+def add(commands):
+    command = add_command(
+        commands,
+        "train",
+        train,
+        "Train one model, or several side by side, and compare them.",
+        (
+            "keras-sparse train",
+            "keras-sparse train --model sparsenet --depth 40 --growth-rate 12 --bottleneck --dataset digits",
+            "keras-sparse train --model sparsenet densenet --dataset cifar10 --data-dir DIR --epochs 2",
+            "keras-sparse train --model resnet --depth 110 --preset sparsenet_paper --data-dir DIR",
+            "keras-sparse train --resume --output runs/first",
+            "keras-sparse train --recipe runs/first/recipe.json --output runs/again",
+        ),
+    )
+    command.add_argument(
+        "--model",
+        nargs="+",
+        metavar="NAME",
+        help="one or more of `keras-sparse models`; without it, SparseNet-BC and DenseNet-BC of depth 40 and growth "
+        "rate 12",
+    )
+    add_model_options(command)
+    recipe = command.add_argument_group("recipe")
+    recipe.add_argument("--recipe", metavar="FILE", help="recipe.json of a run to repeat, instead of all of these")
+    recipe.add_argument("--preset", choices=sorted(PRESETS), help="what the rest defaults to (quick)")
+    recipe.add_argument("--dataset", metavar="NAME", help=", ".join(list_datasets()))
+    recipe.add_argument("--epochs", type=int)
+    recipe.add_argument("--batch-size", type=int)
+    recipe.add_argument("--learning-rate", type=float)
+    recipe.add_argument(
+        "--learning-rate-drops",
+        type=int,
+        nargs="*",
+        metavar="EPOCH",
+        help="epochs, from 0, that begin with a tenth of the rate before",
+    )
+    recipe.add_argument("--weight-decay", type=float)
+    recipe.add_argument("--augmentation", choices=AUGMENTATIONS)
+    recipe.add_argument(
+        "--validation-fraction", type=float, help="of the training images; 0 validates on the test images"
+    )
+    recipe.add_argument("--examples", type=int, help="train on so many images only")
+    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--precision", choices=PRECISIONS)
+    run_options = command.add_argument_group("run")
+    run_options.add_argument("--data-dir", metavar="DIR", help="where TFDS prepared the data set")
+    run_options.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder to write, one folder below it for each of several models (runs/DATE-TIME)",
+    )
+    run_options.add_argument("--resume", action="store_true", help="go on with what was begun in --output")
+    run_options.add_argument("--quiet", action="store_true", help="print the final table only")
+
+
+def train(arguments):
+    if arguments.resume and arguments.output is None:
+        raise ValueError("`--resume` needs the folder of the run. Pass it by --output DIR.")
+    output = Path(arguments.output or time.strftime("runs/%Y%m%d-%H%M%S"))
+    arguments.output = str(output)
+    runs, data_dir = _runs(arguments, output)
+    results = [
+        run(recipe, folder, data_dir, arguments.resume, "none" if arguments.quiet else "auto")
+        for recipe, folder in runs
+    ]
+    print(f"\n{comparison_table(results)}\n\nWritten to {output}/")
+    return 0
+
+
+def _runs(arguments, output):
+    """`([(recipe, folder), ...], data_dir)`, from the options or from what was begun in the folder."""
+    begun, data_dir = read_job(output)
+    data_dir = arguments.data_dir or data_dir
+    described = bool(arguments.model or arguments.preset or arguments.recipe) or given_options(
+        arguments, OPTIONS + RECIPE_OPTIONS
+    )
+    if arguments.resume and not described:
+        if not begun:
+            raise ValueError(
+                f"`--output` must be a folder in which a run was begun, to resume it. Received: {output}. Check the "
+                "name, or begin the run by the command without --resume."
+            )
+        return begun, data_dir
+    recipes = recipes_of(arguments)
+    if arguments.resume and begun:
+        for recipe, (saved, _) in zip(recipes, begun, strict=False):
+            if recipe != saved or len(recipes) != len(begun):
+                raise ValueError(
+                    f"`--resume` goes on with the runs as they were begun. Received: options for another run than "
+                    f"that in {output}. They differ in: {', '.join(saved.differences(recipe)) or 'the models'}. Leave "
+                    "the options out, or choose another folder."
+                )
+        return begun, data_dir
+    if holds_epochs(output):
+        raise ValueError(
+            f"`--output` must be a folder without completed epochs. Received: {output}. Go on with that run by "
+            "--resume, or choose another folder."
+        )
+    for recipe in recipes:
+        # A bad argument of the second is to be met before the first has trained.
+        recipe.build_model(SOURCES[recipe.dataset])
+    return begin_job(output, recipes, data_dir), data_dir
+
+
+def recipes_of(arguments):
+    """The recipes that the options describe, one for each model."""
+    given = given_options(arguments)
+    changes = given_options(arguments, RECIPE_OPTIONS)
+    if arguments.recipe is not None:
+        if given or changes or arguments.model or arguments.preset:
+            raise ValueError("`--recipe` is a recipe as it is. Leave out the options that describe another.")
+        return [Recipe.load(arguments.recipe)]
+    models = arguments.model or list(TWINS)
+    if len(set(models)) != len(models):
+        raise ValueError(f"`--model` must name each model once. Received: {' '.join(models)}.")
+    if arguments.model is None:
+        given = {**TWIN_ARGUMENTS, **given}
+    name = arguments.preset or "quick"
+    return [preset(name, model, model_arguments(model, given), **changes) for model in models]
