@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(USABLE)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: train test lint clean
+.PHONY: train test test-lower-bounds lint clean
 
 train: .venv/installed
 	$(BIN)/keras-sparse train
@@ -14,7 +14,14 @@ train: .venv/installed
 test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	KERAS_SPARSE_CLEAN_INSTALL=1 $(BIN)/python -m pytest
+
+# The suite once more, on the oldest versions that setup.cfg allows.
+test-lower-bounds:
+	$(PYTHON) -m venv .venv-lower
+	.venv-lower/bin/python -m pip install --quiet $$(sed -n 's/^    \([A-Za-z_-]*\)>=\([0-9.]*\).*/\1==\2/p' setup.cfg)
+	.venv-lower/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-lower/bin/python -m pytest
 
 lint: .venv/tested
 	$(BIN)/ruff check --fix .
@@ -33,4 +40,4 @@ lint: .venv/tested
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lower build dist *.egg-info .pytest_cache .ruff_cache

@@ -110,10 +110,10 @@ def test_version_is_said_once_to_everyone():
     )
 
 
-def call(*command, cwd, **variables):
+def call(*command, cwd, timeout=300):
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "KERAS_BACKEND")}
     result = subprocess.run(
-        command, cwd=cwd, env={**environment, **variables}, text=True, capture_output=True, timeout=300, check=False
+        command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=timeout, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -159,6 +159,42 @@ def test_every_public_name_imports(environment, distributions, tmp_path):
     home = distributions["editable"] if kind == "editable" else Path(python).parent.parent
     assert Path(package).is_relative_to(home)
     assert Path(applications).is_relative_to(home)
+
+
+USE_WHAT_IS_NOT_DECLARED_BY_OTHERS = """
+import sys, tempfile
+import keras_tuner
+import keras_sparse as ks
+from keras_sparse.cli import main
+
+digits = ks.datasets.load("digits", examples=60)
+space = ks.tuning.HyperSparseNet(digits.image_shape, 10, depth=10, growth_rate=[2, 4, 6], bottleneck=False, base=[2, 3])
+with tempfile.TemporaryDirectory() as folder:
+    tuner = keras_tuner.BayesianOptimization(
+        space, "val_accuracy", max_trials=3, num_initial_points=1, directory=folder, seed=0
+    )
+    images = digits.train.images / 255
+    tuner.search(images, digits.train.labels, validation_split=0.2, epochs=1, verbose=0)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 3
+    train = f"train --model sparsenet --depth 10 --growth-rate 4 --epochs 1 --examples 60 --output {folder}/run"
+    assert main(train.split()) == 0
+    import tensorflow_datasets as tfds
+    with tfds.testing.mock_data(num_examples=20):
+        assert ks.datasets.load("cifar100").train.size == 18
+"""
+
+
+@pytest.mark.skipif(
+    not os.environ.get("KERAS_SPARSE_CLEAN_INSTALL"),
+    reason="downloads every dependency; `make test` sets KERAS_SPARSE_CLEAN_INSTALL=1",
+)
+def test_declared_dependencies_suffice(distributions, tmp_path):
+    """The wheel and what it declares, in an environment with nothing else."""
+    venv.create(tmp_path / "clean", with_pip=True)
+    python = str(tmp_path / "clean" / "bin" / "python")
+    call(python, "-m", "pip", "install", "--quiet", str(distributions["wheel"]), cwd=tmp_path, timeout=1500)
+    call(python, "-c", IMPORT_EVERYTHING, cwd=tmp_path)
+    call(python, "-c", USE_WHAT_IS_NOT_DECLARED_BY_OTHERS, cwd=tmp_path)
 
 
 def test_from_the_root_of_a_checkout(environment, distributions):
