@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from keras_sparse import checks
-from keras_sparse.layers.preactivation_unit import channel_axis
+from keras_sparse.layers.paper_layers import channel_axis
 
 SHARED_DOC = """\
         include_top: Boolean, whether to end in the classifier.

@@ -11,7 +11,7 @@ from keras_sparse import aggregation as aggregations
 from keras_sparse.applications.conventions import constructor
 from keras_sparse.applications.stages import cifar_network
 from keras_sparse.layers import SparseAggregation
-from keras_sparse.layers.preactivation_unit import BATCH_NORM, he_normal_fan_out
+from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 
 @constructor(classes=10)
@@ -108,16 +108,9 @@ class _PostActivation:
             self.pattern = aggregations.get_pattern(pattern, base, conventions.owner)
 
     def _convolve(self, x, filters, kernel_size, name, strides=1, padding="same"):
-        x = layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding=padding,
-            kernel_initializer=he_normal_fan_out(),
-            data_format=self.data_format,
-            name=f"{name}_conv",
-        )(x)
-        return layers.BatchNormalization(axis=self.axis, name=f"{name}_bn", **BATCH_NORM)(x)
+        options = {"strides": strides, "padding": padding, "use_bias": True}
+        x = convolution(filters, kernel_size, self.data_format, f"{name}_conv", **options)(x)
+        return batch_normalization(self.data_format, f"{name}_bn")(x)
 
     def stem(self, x):
         options = {"data_format": self.data_format}

@@ -9,7 +9,7 @@ from keras import layers
 
 from keras_sparse import aggregation, checks
 from keras_sparse.layers import PreactivationUnit, SparseAggregationBlock
-from keras_sparse.layers.preactivation_unit import BATCH_NORM, he_normal_fan_out
+from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 STAGES = 3  # of the CIFAR networks
 
@@ -34,37 +34,17 @@ class Stages:
         patterns = checks.per_stage("pattern", pattern, owner, count)
         self.patterns = aggregation.get_patterns(patterns, base, owner)
 
-    def convolution(self, x, filters, kernel_size, name, strides=1):
-        return layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=he_normal_fan_out(),
-            data_format=self.data_format,
-            name=name,
-        )(x)
-
     def normalise(self, x, name):
         """Batch normalisation and ReLU; `name` is the prefix of theirs ("" for the last of the network)."""
         prefix = f"{name}_" if name else ""
-        x = layers.BatchNormalization(axis=self.axis, name=f"{prefix}bn", **BATCH_NORM)(x)
+        x = batch_normalization(self.data_format, f"{prefix}bn")(x)
         return layers.Activation("relu", name=f"{prefix}relu")(x)
 
     def imagenet_stem(self, x, filters):
         """7x7 convolution and 3x3 pooling, each with stride 2, padded as in `keras.applications`."""
         options = {"data_format": self.data_format}
         x = layers.ZeroPadding2D(3, name="conv1_pad", **options)(x)
-        x = layers.Conv2D(
-            filters,
-            7,
-            strides=2,
-            use_bias=False,
-            kernel_initializer=he_normal_fan_out(),
-            name="conv1_conv",
-            **options,
-        )(x)
+        x = convolution(filters, 7, self.data_format, "conv1_conv", strides=2, padding="valid")(x)
         x = self.normalise(x, "conv1")
         x = layers.ZeroPadding2D(1, name="pool1_pad", **options)(x)
         return layers.MaxPooling2D(3, strides=2, name="pool1", **options)(x)
@@ -104,15 +84,7 @@ class Stages:
         ]
         shortcut = None
         if stride != 1 or x.shape[self.axis] != filters[-1]:
-            shortcut = layers.Conv2D(
-                filters[-1],
-                1,
-                strides=stride,
-                use_bias=False,
-                kernel_initializer=he_normal_fan_out(),
-                data_format=self.data_format,
-                name=f"{name}_block1_0_conv",
-            )
+            shortcut = convolution(filters[-1], 1, self.data_format, f"{name}_block1_0_conv", strides=stride)
         return SparseAggregationBlock(
             blocks,
             pattern=self.patterns[stage],
@@ -126,7 +98,8 @@ class Stages:
         """BN, ReLU, 1x1 convolution to `floor(compression * channels)`, 2x2 average pooling."""
         name = f"pool{stage + 2}"
         x = self.normalise(x, name)
-        x = self.convolution(x, math.floor(compression * x.shape[self.axis]), 1, f"{name}_conv")
+        filters = math.floor(compression * x.shape[self.axis])
+        x = convolution(filters, 1, self.data_format, f"{name}_conv")(x)
         return layers.AveragePooling2D(2, data_format=self.data_format, name=f"{name}_pool")(x)
 
 
@@ -189,7 +162,7 @@ def cifar_network(
     stem = checks.integer("stem_filters", stem, owner, minimum=1)
 
     image = conventions.image(32, minimum_size=4)
-    x = stages.convolution(image, stem, 3, "conv1_conv")
+    x = convolution(stem, 3, conventions.data_format, "conv1_conv")(image)
     for stage, rate in enumerate(rates):
         if joins_by_sum:
             x = stages.added(x, stage, units, rate, bottleneck)

@@ -7,9 +7,10 @@ from keras import ops
 
 from keras_sparse import checks
 from keras_sparse.checks import describe
+from keras_sparse.configured import Configured
 
 
-class Operator(ABC):
+class Operator(Configured, ABC):
     """Joins tensors. `accumulate` is associative, so a join can go on where an earlier one stopped.
 
     A subclass overrides `accumulate`, `check` and, if the join needs it, `finish`.
@@ -47,22 +48,6 @@ class Operator(ABC):
                     f"Received: output {indices[0]} with shape {tuple(first)}, output {index} with shape "
                     f"{tuple(shape)}. {self.advice}"
                 )
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash(type(self))
-
-    def __repr__(self):
-        return f"{type(self).__name__}()"
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from keras_sparse import checks
+from keras_sparse.configured import Configured
 
 
-class Pattern(ABC):
+class Pattern(Configured, ABC):
     """Says which earlier outputs of a block each of its layers reads.
 
     Outputs are numbered from the block's input, `y_0`; layer `l` computes `y_l` and may read any of
@@ -77,20 +78,3 @@ class Pattern(ABC):
             hops[layer, layer] = 0
         longest = int(np.tril(hops).max())
         return math.inf if longest >= unreached else longest
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self), tuple(sorted(self.get_config().items()))))
-
-    def __repr__(self):
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"

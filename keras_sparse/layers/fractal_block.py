@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.layers.preactivation_unit import BATCH_NORM, channel_axis, he_normal_fan_out
+from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 MAXIMUM_COLUMNS = 10  # the longest of ten columns has 512 convolutions
 
@@ -60,25 +60,11 @@ class FractalBlock(keras.layers.Layer):
             for column in self.ending(step):
                 name = f"{self.name}_column{column + 1}_{step}"
                 self.convolutions.append(
-                    keras.layers.Conv2D(
-                        self.filters,
-                        self.kernel_size,
-                        padding="same",
-                        data_format=self.data_format,
-                        use_bias=False,
-                        kernel_initializer=he_normal_fan_out(),
-                        dtype=self.dtype_policy,
-                        name=f"{name}_conv",
+                    convolution(
+                        self.filters, self.kernel_size, self.data_format, f"{name}_conv", dtype=self.dtype_policy
                     )
                 )
-                self.norms.append(
-                    keras.layers.BatchNormalization(
-                        axis=channel_axis(self.data_format),
-                        dtype=self.dtype_policy,
-                        name=f"{name}_bn",
-                        **BATCH_NORM,
-                    )
-                )
+                self.norms.append(batch_normalization(self.data_format, f"{name}_bn", dtype=self.dtype_policy))
 
     def ending(self, step):
         """The columns with a convolution that ends at depth `step` (1 to `depth`)."""

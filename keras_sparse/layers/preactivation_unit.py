@@ -3,20 +3,7 @@
 import keras
 
 from keras_sparse import checks
-
-# Epsilon as in keras.applications, so that transplanted weights predict the same. The moving statistics forget
-# faster than Keras's default of 0.99 (as in the framework that the papers used), for the sake of short runs.
-BATCH_NORM = {"epsilon": 1.001e-5, "momentum": 0.9}
-
-
-def he_normal_fan_out(seed=None):
-    """Normal initializer with variance `2 / (k_h * k_w * filters)`, as the papers use."""
-    return keras.initializers.VarianceScaling(scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed)
-
-
-def channel_axis(data_format):
-    """The channel axis of an image tensor: 3 for "channels_last", 1 for "channels_first"."""
-    return 3 if data_format == "channels_last" else 1
+from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -69,27 +56,12 @@ class PreactivationUnit(keras.layers.Layer):
         checks.choice("data_format", self.data_format, self, ("channels_last", "channels_first"))
         self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
         self.norms = [
-            keras.layers.BatchNormalization(
-                axis=channel_axis(self.data_format),
-                dtype=self.dtype_policy,
-                name=f"{self.name}_{i}_bn",
-                **BATCH_NORM,
-            )
+            batch_normalization(self.data_format, f"{self.name}_{i}_bn", dtype=self.dtype_policy)
             for i in range(convolutions)
         ]
         self.convolutions = [
-            keras.layers.Conv2D(
-                self.filters[i],
-                self.kernel_size[i],
-                strides=self.strides[i],
-                padding="same",
-                data_format=self.data_format,
-                use_bias=False,
-                kernel_initializer=he_normal_fan_out(),
-                dtype=self.dtype_policy,
-                name=f"{self.name}_{i + 1}_conv",
-            )
-            for i in range(convolutions)
+            convolution(*sizes, self.data_format, f"{self.name}_{i + 1}_conv", strides=stride, dtype=self.dtype_policy)
+            for i, (*sizes, stride) in enumerate(zip(self.filters, self.kernel_size, self.strides, strict=True))
         ]
 
     def _integers(self, argument, value):
@@ -98,22 +70,22 @@ class PreactivationUnit(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = tuple(input_shape)
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+        for norm, convolve in zip(self.norms, self.convolutions, strict=True):
             norm.build(shape)
-            convolution.build(shape)
-            shape = convolution.compute_output_shape(shape)
+            convolve.build(shape)
+            shape = convolve.compute_output_shape(shape)
 
     def call(self, inputs):
         x = inputs
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x = convolution(self.relu(norm(x)))
+        for norm, convolve in zip(self.norms, self.convolutions, strict=True):
+            x = convolve(self.relu(norm(x)))
         return x
 
     def compute_output_spec(self, inputs):
         x = inputs
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+        for norm, convolve in zip(self.norms, self.convolutions, strict=True):
             x = self.relu.compute_output_spec(norm.compute_output_spec(x))
-            x = convolution.compute_output_spec(x)
+            x = convolve.compute_output_spec(x)
         return x
 
     def compute_output_shape(self, input_shape):

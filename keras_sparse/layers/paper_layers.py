@@ -1,0 +1,34 @@
+"""Convolution and batch normalisation as the papers' networks use them."""
+
+from keras import initializers, layers
+
+
+def channel_axis(data_format):
+    """The channel axis of an image tensor: 3 for "channels_last", 1 for "channels_first"."""
+    return 3 if data_format == "channels_last" else 1
+
+
+def convolution(filters, kernel_size, data_format, name, strides=1, padding="same", use_bias=False, dtype=None):
+    """Conv2D with weights drawn from a normal distribution of variance `2 / (k_h * k_w * filters)`."""
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        use_bias=use_bias,
+        kernel_initializer=initializers.VarianceScaling(scale=2.0, mode="fan_out", distribution="untruncated_normal"),
+        dtype=dtype,
+        name=name,
+    )
+
+
+def batch_normalization(data_format, name, dtype=None):
+    """BatchNormalization with the epsilon of `keras.applications`, so that transplanted weights predict the same.
+
+    The moving statistics forget faster than Keras's default of 0.99, as in the framework that the papers used: short
+    runs need it.
+    """
+    return layers.BatchNormalization(
+        axis=channel_axis(data_format), momentum=0.9, epsilon=1.001e-5, dtype=dtype, name=name
+    )
