@@ -223,7 +223,7 @@ def _label(path):
 
 # Titles of the table and their widths: 100 columns with the spaces between them.
 COLUMNS = {
-    "layer": 23, "kind": 20, "output": 11, "stored": 8, "connected": 9, "dense": 8, "MACs": 7, "memory": 7,
+    "layer": 23, "kind": 20, "output": 11, "stored": 8, "connected": 9, "dense": 8, "MACs": 7, "bytes": 7,
 }  # fmt: skip
 
 

@@ -4,16 +4,33 @@ import inspect
 
 from keras_sparse.applications import MODELS, list_models
 from keras_sparse.commands import add_command
-from keras_sparse.commands.model_options import accepted_options, flag
+from keras_sparse.commands.model_options import DEFAULTS, accepted_options, flag
 
 
 def add(commands):
-    add_command(commands, "models", run, "List the models, with the arguments of each.", ("keras-sparse models",))
+    add_command(
+        commands,
+        "models",
+        run,
+        "List the models, with the options of each and their defaults.",
+        ("keras-sparse models",),
+    )
 
 
 def run(arguments):
     for name in list_models():
         documentation = inspect.getdoc(MODELS.lookup(name, "models"))
         summary = documentation.split("\n", 1)[0].split(": ")[0].rstrip(".")
-        print(f"{name:13} {summary}\n{'':13} {' '.join(map(flag, accepted_options(name)))}")
+        print(f"{name:13} {summary}\n{'':13} {' '.join(_option(name, option) for option in accepted_options(name))}")
     return 0
+
+
+def _option(model, option):
+    """`--base 2`: the flag with its default, if it has one."""
+    default = inspect.signature(MODELS.lookup(model, "models")).parameters[option].default
+    default = DEFAULTS.get(model, {}).get(option, default)
+    if isinstance(default, bool):
+        return flag(option) if default else f"--no-{option}"
+    if isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    return flag(option) if default is None else f"{flag(option)} {default}"

@@ -1,5 +1,6 @@
 """`keras-sparse profile`: a table of a model's parameters, multiply-adds and memory."""
 
+import os
 import zipfile
 
 import keras
@@ -50,6 +51,8 @@ def run(arguments):
 
 
 def _load(file):
+    if not os.path.isfile(file):
+        raise ValueError(f"`--file` must be a saved Keras model. Received: {file}, and there is no such file.")
     try:
         return keras.saving.load_model(file, compile=False)
     except (TypeError, KeyError, ValueError, OSError, zipfile.BadZipFile) as error:

@@ -39,13 +39,20 @@ def add(commands):
         "--model",
         nargs="+",
         metavar="NAME",
-        help="one or more of `keras-sparse models`; without it, SparseNet-BC and DenseNet-BC of depth 40 and growth "
-        "rate 12",
+        help="one or more of `keras-sparse models`, which shows their defaults; without it, SparseNet and DenseNet of "
+        "depth 40 and growth rate 12, both with --bottleneck",
     )
     add_model_options(command)
     recipe = command.add_argument_group("recipe")
-    recipe.add_argument("--recipe", metavar="FILE", help="recipe.json of a run to repeat, instead of all of these")
-    recipe.add_argument("--preset", choices=sorted(PRESETS), help="what the rest defaults to (quick)")
+    recipe.add_argument(
+        "--recipe", metavar="FILE", help="recipe.json, or folder, of a run to repeat, instead of all of these"
+    )
+    recipe.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        help="what the rest defaults to: "
+        "quick (6 epochs, batch 32, on digits), sparsenet_paper (300, 64, cifar10), sparsenet_study (50, 32, cifar10)",
+    )
     recipe.add_argument("--dataset", metavar="NAME", help=", ".join(list_datasets()))
     recipe.add_argument("--epochs", type=int)
     recipe.add_argument("--batch-size", type=int)
@@ -62,7 +69,7 @@ def add(commands):
     recipe.add_argument(
         "--validation-fraction", type=float, help="of the training images; 0 validates on the test images"
     )
-    recipe.add_argument("--examples", type=int, help="train on so many images only")
+    recipe.add_argument("--examples", type=int, help="use so many training images only, the held-out ones among them")
     recipe.add_argument("--seed", type=int)
     recipe.add_argument("--precision", choices=PRECISIONS)
     run_options = command.add_argument_group("run")

@@ -22,3 +22,9 @@ class Dataset:
     train: object
     validation: object
     test: object
+
+    def __str__(self):
+        return (
+            f"{self.name}: {self.train.size} training, {self.validation.size} validation and {self.test.size} test "
+            f"images of {'x'.join(map(str, self.image_shape))} in {self.classes} classes"
+        )

@@ -15,13 +15,17 @@ class ArraySplit:
 
     Attributes:
         name: String, the data set, whose channel statistics normalise the batches.
-        images: uint8 array `(n, height, width, channels)`, 0..255.
+        images: uint8 array `(n, height, width, channels)`, 0..255, as they are: only the batches are normalised. To fit
+            on arrays, pass them through `applications.preprocess_input(images, statistics=name)`.
         labels: int64 array `(n,)`.
     """
 
     name: str
-    images: np.ndarray
-    labels: np.ndarray
+    images: np.ndarray = dataclasses.field(repr=False)
+    labels: np.ndarray = dataclasses.field(repr=False)
+
+    def __str__(self):
+        return f"{self.size} images of {'x'.join(map(str, self.images.shape[1:]))}"
 
     @property
     def size(self):

@@ -18,7 +18,7 @@ def comparison_table(results):
         recipe = result.recipe
         table.append(
             (
-                _label(recipe),
+                label(recipe),
                 recipe.dataset,
                 str(recipe.epochs),
                 f"{result.test_accuracy:.2%}",
@@ -40,7 +40,7 @@ def comparison_table(results):
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _label(recipe):
+def label(recipe):
     """`sparsenet depth=40 growth_rate=12 bottleneck`."""
     words = [recipe.model]
     for name, value in recipe.model_arguments.items():

@@ -22,7 +22,7 @@ def plot_history(rows, title):
         axes.plot(epochs, [row[f"val_{quantity}"] for row in rows], marker="o", markersize=3, label="validation")
         axes.set_xlabel("epoch")
         axes.set_ylabel("cross-entropy" if quantity == "loss" else quantity)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
         if quantity == "accuracy":

@@ -142,13 +142,15 @@ class Recipe:
 
     @classmethod
     def load(cls, path):
-        """The recipe in the `recipe.json` of a run.
+        """The recipe in the `recipe.json` of a run, given as a file or as the run's folder.
 
         Raises:
             ValueError: If the file holds no recipe.
         """
+        path = Path(path)
+        path = path / "recipe.json" if path.is_dir() else path
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8"))["recipe"])
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8"))["recipe"])
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{str(path)!r} is no recipe: {error}. Pass the recipe.json of a run, or start the run anew in another "

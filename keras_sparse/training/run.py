@@ -10,6 +10,7 @@ import keras
 from keras_sparse import checks, datasets
 from keras_sparse.analysis import profile
 from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
+from keras_sparse.training.comparison import label
 from keras_sparse.training.curves import plot_history
 from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.run_folder import RunFolder
@@ -85,7 +86,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
             print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
         if len(rows) < recipe.epochs:
             _fit(model, recipe, dataset, folder, rows, verbose)
-        folder.write_figure("curves.png", plot_history(rows, title=model.name))
+        folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
         loss, accuracy = model.evaluate(dataset.test.batches(256), verbose=0)
     return RunResult(
         recipe=recipe,
