@@ -27,7 +27,6 @@ class Stages:
 
     def __init__(self, conventions, pattern, base, operator, count=STAGES):
         owner = conventions.owner
-        self.owner = owner
         self.axis = conventions.axis
         self.data_format = conventions.data_format
         self.operator = aggregation.get_operator(operator, owner)

@@ -40,6 +40,7 @@ def main():
     import numpy as np
 
     from keras_sparse.training import CoupledDecaySGD
+    from keras_sparse.training.compilation import compile_classifier
 
     keras.utils.set_random_seed(0)
     seconds = {}
@@ -51,11 +52,7 @@ def main():
         return result
 
     model = clocked("build", lambda: build(arguments.model, arguments.depth))
-    model.compile(
-        CoupledDecaySGD(0.1, momentum=0.9, nesterov=True),
-        "sparse_categorical_crossentropy",
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    compile_classifier(model, CoupledDecaySGD(0.1, momentum=0.9, nesterov=True))
     model.optimizer.build(model.trainable_variables)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(arguments.batch_size, 32, 32, 3)).astype("float32")

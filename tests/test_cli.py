@@ -3,7 +3,7 @@ import pytest
 from keras_sparse.applications import list_models
 from keras_sparse.cli import build_parser, main
 from keras_sparse.commands.train import recipes_of
-from keras_sparse.training.job import begin_job
+from keras_sparse.training.job import begin_job, read_job
 
 TINY = ["--depth", "10", "--growth-rate", "4", "--epochs", "1", "--examples", "60"]
 
@@ -47,6 +47,15 @@ def test_a_start_that_failed_can_be_repeated(tmp_path, capsys):
     assert main(["train", *TINY[:4], "--dataset", "cifar10", "--data-dir", str(tmp_path), *output]) == 2
     assert "tfds build cifar10" in capsys.readouterr().err
     assert main(["train", "--model", "sparsenet", *TINY, *output, "--quiet"]) == 0
+
+
+def test_a_failed_start_does_not_lend_its_data_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    twins = ["train", "--model", "sparsenet", "densenet", *TINY]
+    begin_job(tmp_path / "out", recipes_of(build_parser().parse_args(twins)), "somewhere")
+    assert read_job(tmp_path / "out")[1] == str(tmp_path / "somewhere")
+    assert main([*twins, "--output", "out", "--quiet"]) == 0
+    assert read_job(tmp_path / "out")[1] is None
 
 
 def test_a_recipe_is_repeated(tmp_path, capsys):

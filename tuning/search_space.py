@@ -2,12 +2,12 @@
 
 import json
 
-import keras
 import keras_tuner
 
 from keras_sparse import checks
 from keras_sparse.aggregation import takes_base
 from keras_sparse.training import CoupledDecaySGD
+from keras_sparse.training.compilation import compile_classifier
 
 
 class SearchSpace(keras_tuner.HyperModel):
@@ -61,12 +61,7 @@ class SearchSpace(keras_tuner.HyperModel):
             if isinstance(self.arguments.get(argument), list) and not meaningful:
                 del chosen[argument]
         model = type(self).constructor(**chosen, input_shape=self.input_shape, classes=self.classes)
-        model.compile(
-            CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-        )
+        compile_classifier(model, CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True))
         return model
 
     @staticmethod

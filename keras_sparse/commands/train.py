@@ -8,8 +8,9 @@ from keras_sparse.commands.model_options import OPTIONS, add_model_options, give
 from keras_sparse.datasets import SOURCES, list_datasets
 from keras_sparse.datasets.splits import AUGMENTATIONS
 from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
-from keras_sparse.training.job import begin_job, holds_epochs, read_job
+from keras_sparse.training.job import begin_job, read_job
 from keras_sparse.training.recipe import PRECISIONS
+from keras_sparse.training.run_folder import RunFolder
 
 TWINS = ("sparsenet", "densenet")
 TWIN_ARGUMENTS = {"depth": 40, "growth_rate": 12, "bottleneck": True}
@@ -99,8 +100,9 @@ def train(arguments):
 
 def _runs(arguments, output):
     """`([(recipe, folder), ...], data_dir)`, from the options or from what was begun in the folder."""
-    begun, data_dir = read_job(output)
-    data_dir = arguments.data_dir or data_dir
+    begun, begun_data_dir = read_job(output)
+    # A start that failed must not lend its data folder to the next.
+    data_dir = arguments.data_dir or (begun_data_dir if arguments.resume else None)
     described = bool(arguments.model or arguments.preset or arguments.recipe) or given_options(
         arguments, OPTIONS + RECIPE_OPTIONS
     )
@@ -121,7 +123,7 @@ def _runs(arguments, output):
                     "the options out, or choose another folder."
                 )
         return begun, data_dir
-    if holds_epochs(output):
+    if any(RunFolder(folder).holds_epochs() for _, folder in begun):
         raise ValueError(
             f"`--output` must be a folder without completed epochs. Received: {output}. Go on with that run by "
             "--resume, or choose another folder."

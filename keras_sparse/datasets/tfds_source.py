@@ -15,7 +15,6 @@ def _prepared(name, data_dir):
     data_dir = tfds.core.constants.DATA_DIR if data_dir is None else Path(data_dir).expanduser()
     folder = Path(data_dir) / name
     prepare = f"tfds build {name} --data_dir {data_dir}"
-    builder = None
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         yield builder

@@ -3,7 +3,7 @@
 import json
 
 from keras_sparse.training.recipe import Recipe
-from keras_sparse.training.run_folder import RunFolder
+from keras_sparse.training.run_folder import RunFolder, absolute
 
 JOB = "job.json"
 
@@ -21,8 +21,7 @@ def begin_job(output, recipes, data_dir):
         return [(recipes[0], root.path)]
     runs = [(recipe, root.path / recipe.model) for recipe in recipes]
     entries = [{"folder": folder.name, "recipe": recipe.to_dict()} for recipe, folder in runs]
-    data_dir = None if data_dir is None else str(data_dir)
-    root.write_text(JOB, json.dumps({"data_dir": data_dir, "runs": entries}, indent=2) + "\n")
+    root.write_text(JOB, json.dumps({"data_dir": absolute(data_dir), "runs": entries}, indent=2) + "\n")
     return runs
 
 
@@ -36,9 +35,3 @@ def read_job(output):
     if root.begun():
         return [(root.read_recipe(), root.path)], root.read_data_dir()
     return [], None
-
-
-def holds_epochs(output):
-    """Whether a run in a folder has completed an epoch."""
-    runs, _ = read_job(output)
-    return any(RunFolder(folder).holds_epochs() for _, folder in runs)

@@ -11,6 +11,7 @@ from keras_sparse import checks, datasets
 from keras_sparse.analysis import profile
 from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
 from keras_sparse.training.comparison import label
+from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.curves import plot_history
 from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.run_folder import RunFolder
@@ -136,12 +137,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     if recipe.precision == "mixed_float16":
         # `compile` would do it too, but only where this precision is in force: not for who loads the model later.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer,
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=_jit_compile(),
-    )
+    compile_classifier(model, optimizer)
     # Before the first step, which is traced twice otherwise.
     model.optimizer.build(model.trainable_variables)
     return model, []
@@ -172,11 +168,6 @@ def _compute_deterministically():
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-
-
-def _jit_compile():
-    # On a CPU, XLA costs TensorFlow minutes of compilation for a deep network, and gains nothing.
-    return False if keras.backend.backend() == "tensorflow" else "auto"
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class RunFolder:
     def write_recipe(self, recipe, data_dir=None):
         content = {
             "recipe": recipe.to_dict(),
-            "data_dir": None if data_dir is None else str(Path(data_dir).expanduser().resolve()),
+            "data_dir": absolute(data_dir),
             "environment": environment(),
         }
         self.write_text("recipe.json", json.dumps(content, indent=2) + "\n")
@@ -103,6 +103,11 @@ class RunFolder:
             raise ValueError(
                 f"{str(path)!r} is no checkpoint of a run: {error}. Start the run anew in another folder."
             ) from error
+
+
+def absolute(data_dir):
+    """A folder as it is written down: to be found from any other."""
+    return None if data_dir is None else str(Path(data_dir).expanduser().resolve())
 
 
 def environment():
