@@ -18,7 +18,7 @@ find_in_checkout(Path(__file__).resolve().parent.parent)
 if is_command():
     load_backend_quietly()
 
-from keras_sparse import aggregation, analysis, applications, datasets, layers, training  # noqa: E402
+from keras_sparse import aggregation, analysis, applications, datasets, layers, topologies, training  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,7 @@ __all__ = [
     "applications",
     "datasets",
     "layers",
+    "topologies",
     "training",
     "tuning",
 ]

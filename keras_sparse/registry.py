@@ -9,9 +9,11 @@ from keras_sparse.checks import describe
 
 
 def registered_name(member):
-    """`LongShortRotating` -> `"long_short_rotating"`; functions such as `SparseNet121` -> `"sparsenet121"`."""
+    """`LongShortRotating` -> `"long_short_rotating"`, `SparseConv2D` -> `"sparse_conv2d"`; functions such as
+    `SparseNet121` -> `"sparsenet121"`.
+    """
     if isinstance(member, type):
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member.__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", member.__name__).lower()
     return member.__name__.lower()
 
 

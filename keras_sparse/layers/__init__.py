@@ -1,13 +1,36 @@
-"""Keras layers: aggregation of earlier outputs, and the units that the networks are made of."""
+"""Keras layers: sparse kernels, aggregation of earlier outputs, and the units that the networks are made of."""
 
 from keras_sparse.layers.fractal_block import FractalBlock
+from keras_sparse.layers.mask_constraint import MaskConstraint
+from keras_sparse.layers.masked_dense import MaskedDense
 from keras_sparse.layers.path_sampler import PathSampler
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
 from keras_sparse.layers.sparse_aggregation import SparseAggregation
 from keras_sparse.layers.sparse_aggregation_block import SparseAggregationBlock
+from keras_sparse.layers.sparse_conv2d import SparseConv2D
 from keras_sparse.registry import Registry
 
 LAYERS = Registry(
     "layer",
-    [FractalBlock, PathSampler, PreactivationUnit, SparseAggregation, SparseAggregationBlock],
+    [
+        FractalBlock,
+        MaskedDense,
+        PathSampler,
+        PreactivationUnit,
+        SparseAggregation,
+        SparseAggregationBlock,
+        SparseConv2D,
+    ],
 )
+
+__all__ = [
+    "LAYERS",
+    "FractalBlock",
+    "MaskConstraint",
+    "MaskedDense",
+    "PathSampler",
+    "PreactivationUnit",
+    "SparseAggregation",
+    "SparseAggregationBlock",
+    "SparseConv2D",
+]

@@ -1,0 +1,4 @@
+"""How the product with a sparse kernel is computed.
+
+`compact` works from values and indices with stock operations, on every Keras backend.
+"""

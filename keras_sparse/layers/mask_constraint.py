@@ -1,0 +1,51 @@
+"""Keeps cut weights at zero, whatever the optimizer does."""
+
+import keras
+from keras import ops
+
+from keras_sparse.topologies import FromMask
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse")
+class MaskConstraint(keras.constraints.Constraint):
+    """Sets the weights to zero where a mask is False, after each update of the optimizer.
+
+    The optimizer applies it inside the training step, so zeros are exact after every step, under momentum, weight
+    decay, gradient accumulation, XLA and replicas. `MaskedDense` and `SparseConv2D` bring it with them; it can be
+    given to any layer.
+
+    Args:
+        mask: Boolean array or variable `(fan_in, fan_out)`, True = kept. It applies to the last two axes of the
+            weights, so that one mask serves a convolution at every position.
+        constraint: Constraint of your own (object or Keras name), applied first; or None.
+
+    Raises:
+        ValueError: If the mask is no boolean matrix.
+
+    Example:
+        >>> mask = keras_sparse.topologies.Rotating(out_degree=1)(3, 4)
+        >>> keras.layers.Dense(4, kernel_constraint=MaskConstraint(mask, "non_neg"))
+    """
+
+    def __init__(self, mask, constraint=None):
+        self.constraint = keras.constraints.get(constraint)
+        # A variable is read each time, so that connections may move.
+        self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
+
+    def __call__(self, value):
+        if self.constraint is not None:
+            value = self.constraint(value)
+        return masked(value, self.mask)
+
+    def get_config(self):
+        mask = ops.convert_to_numpy(self.mask) if isinstance(self.mask, keras.Variable) else self.mask
+        return {
+            "mask": FromMask(mask, seed=0).get_config()["mask"],
+            "constraint": keras.constraints.serialize(self.constraint),
+        }
+
+
+def masked(value, mask):
+    """`value` where `mask` is True, zero elsewhere; so is the gradient."""
+    value = ops.convert_to_tensor(value)
+    return ops.where(ops.convert_to_tensor(mask), value, ops.zeros((), dtype=value.dtype))

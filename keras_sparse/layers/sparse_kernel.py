@@ -1,0 +1,367 @@
+"""What `MaskedDense` and `SparseConv2D` share: connections, the two formats, saving."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sparse import checks, topologies
+from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
+from keras_sparse.layers.mask_constraint import MaskConstraint, masked
+from keras_sparse.topologies.connections import Connections, as_mask
+from keras_sparse.topologies.topology import check_sparsity, distinct
+
+FORMATS = ("masked", "compact")
+DEFAULTS = {"sparsity": 0.9, "block_size": 1, "seed": None}
+
+ARGUMENTS_DOC = """\
+sparsity: Number in [0, 1), fraction of pairs that are not connected; for a topology that is given by name.
+        topology: Name in `topologies.TOPOLOGIES`; boolean array `(fan_in, fan_out)`, True = connected; or `Topology`,
+            which brings its own sparsity, block size and seed.
+        format: "masked", a dense kernel and a mask, whose connections may move; or "compact", one value for each
+            connection (for each connected block a dense one) and its index: the kernel, its gradient and its
+            optimizer slots take memory for the connections only.
+        block_size: Integer >= 1; the topology is then one of blocks, each dense.
+        seed: Integer or None, of the topology; None draws one and keeps it in the configuration. The weights are
+            drawn by the initializer, which has its own."""
+
+
+class SparseKernel:
+    """To be mixed into a Keras layer with a kernel, in front of its Keras class.
+
+    A cut weight is zero from the start, takes no part in the product, and so has no gradient; in the masked format
+    a `MaskConstraint` also keeps it at exactly zero through every update. The mask is a weight: a saved layer has its
+    very connections back, wherever they have moved.
+
+    A class that mixes it in provides `_fans(input_shape)` and `_kernel_shape` and calls `_connect` in its constructor.
+    """
+
+    def _connect(self, sparsity, topology, format, block_size, seed):
+        self.format = checks.choice("format", format, self, FORMATS)
+        given = {"sparsity": sparsity, "block_size": block_size, "seed": seed}
+        self._topology_name = topology if isinstance(topology, str) else None
+        if self._topology_name is not None:
+            check_sparsity(sparsity, owner=self)
+            checks.integer("block_size", block_size, owner=self, minimum=1)
+            if seed is not None:
+                checks.integer("seed", seed, owner=self, minimum=0)
+            self.topology = topologies.get(topology, **given, owner=self)
+        else:
+            is_mask = isinstance(topology, (np.ndarray, list, tuple))
+            blocks = {"block_size": block_size, "seed": seed} if is_mask else {}
+            self.topology = topologies.get(topology, **blocks, owner=self)
+            for name, value in given.items():
+                own = getattr(self.topology, name, None)
+                if value not in (DEFAULTS[name], own):
+                    raise checks.error(
+                        name, self, f"left out, or that of its topology, {own!r}", value,
+                        f"The topology is given, {self.topology!r}: set it there.",
+                    )  # fmt: skip
+        self.sparsity = getattr(self.topology, "sparsity", None)
+        self.block_size, self.seed = self.topology.block_size, self.topology.seed
+        self._restored_pairs = None
+        if self.format == "compact":
+            self._check_compact()
+
+    def _check_compact(self):
+        for argument, allowed in (
+            ("kernel_initializer", WITHOUT_SHAPE),
+            ("kernel_regularizer", (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)),
+            ("kernel_constraint", (keras.constraints.NonNeg,)),
+        ):
+            value = getattr(self, argument)
+            if value is not None and not isinstance(value, allowed):
+                raise checks.error(
+                    argument, self, f"one of {', '.join(kind.__name__ for kind in allowed)} with format='compact'",
+                    value, "A list of values has no rows and columns for it to look at; use format='masked'.",
+                )  # fmt: skip
+        if self.lora_rank:
+            raise checks.error("lora_rank", self, "None with format='compact'", self.lora_rank, NO_LORA)
+
+    # Building
+
+    def build(self, input_shape):
+        connections = self._restored(self.topology.connections(*self._fans(input_shape)))
+        if self.format == "masked":
+            self._mask_variable = self._add_frozen("mask", connections.mask(), "bool")
+        else:
+            self._add_indices(connections)
+        self.mask_step = self._add_frozen("mask_step", np.zeros((), "int32"), "int32")
+        given = self.kernel_initializer
+        self.kernel_initializer = ConnectedInitializer(given, connections, compact=self.format == "compact")
+        try:
+            self._build_kernel(input_shape)
+        finally:
+            self.kernel_initializer = given
+
+    def _build_kernel(self, input_shape):
+        if self.format == "compact":
+            self._build_compact(input_shape)
+            return
+        super().build(input_shape)
+        if self.quantization_mode is None:
+            self._kernel.constraint = MaskConstraint(self._mask_variable, self.kernel_constraint)
+
+    def _build_compact(self, input_shape):
+        # What Keras's build does, with values in the place of the kernel.
+        axis = 1 if getattr(self, "data_format", None) == "channels_first" else -1
+        self.input_spec = keras.InputSpec(min_ndim=self.input_spec.min_ndim, axes={axis: input_shape[axis]})
+        self._add_values(self._inputs.shape[0])
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self._fans(input_shape)[1],),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+
+    def _add_values(self, pairs, initializer=None):
+        blocks = () if self.block_size == 1 else (self.block_size,) * 2
+        self._kernel = self.add_weight(
+            name="values",
+            shape=(pairs, *self._positions, *blocks),
+            initializer=initializer or self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+
+    def _add_indices(self, connections):
+        self._size = (connections.fan_in, connections.fan_out)
+        self._inputs = self._add_frozen("inputs", connections.inputs, "int32")
+        self._outputs = self._add_frozen("outputs", connections.outputs, "int32")
+
+    def _add_frozen(self, name, value, dtype):
+        return self.add_weight(
+            name=name,
+            shape=value.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype=dtype),
+            dtype=dtype,
+            trainable=False,
+            autocast=False,
+            # The same on all replicas of tf.distribute.
+            aggregation="only_first_replica",
+        )
+
+    def _restored(self, connections):
+        """Room for as many connections as the saved layer had; the indices themselves are loaded later."""
+        pairs = self._restored_pairs
+        if pairs is None or pairs == len(connections):
+            return connections
+        b, fans = self.block_size, (connections.fan_in, connections.fan_out)
+        rows, columns = fans[0] // b, fans[1] // b
+        cells = distinct(np.random.default_rng(self.seed), 1, rows * columns, pairs)[0]
+        return Connections.from_pairs(cells // columns, cells % columns, *fans, b)
+
+    def get_build_config(self):
+        config = super().get_build_config()
+        if config is not None and self.format == "compact" and self.built:
+            config["pairs"] = int(self._inputs.shape[0])
+        return config
+
+    def build_from_config(self, config):
+        config = dict(config)
+        self._restored_pairs = config.pop("pairs", None)
+        super().build_from_config(config)
+
+    # The connections
+
+    @property
+    def connections(self):
+        """The connections as they are now, a `topologies.Connections`."""
+        if not self.built:
+            raise AttributeError(f"{checks.describe(self)} has no connections before it is built: call it first.")
+        if self.format == "masked":
+            blocks = self.block_size
+            mask = ops.convert_to_numpy(self._mask_variable)
+            try:
+                return Connections.from_mask(mask, blocks, owner=self)
+            except ValueError:  # connections may have moved out of their blocks
+                return Connections.from_mask(mask, owner=self)
+        indices = (ops.convert_to_numpy(index) for index in (self._inputs, self._outputs))
+        return Connections(*indices, *self._size, self.block_size)
+
+    @property
+    def mask(self):
+        """Boolean array `(fan_in, fan_out)`, True = connected, as it is now."""
+        return self.connections.mask()
+
+    def set_mask(self, mask):
+        """Moves the connections: surviving ones keep their weights, new ones start at zero.
+
+        Args:
+            mask: Boolean array `(fan_in, fan_out)`.
+
+        Raises:
+            ValueError: If the mask has another shape or, in the compact format, another number of connections than
+                the layer has room for.
+        """
+        mask = as_mask(mask, owner=self)
+        if mask.shape != (now := self.mask).shape:
+            raise checks.error("mask", self, f"of shape {now.shape}", mask.shape, "Pass one entry for each pair.")
+        if self.format == "masked":
+            self._mask_variable.assign(mask)
+            self._kernel.assign(masked(self._kernel, mask & now))
+            return
+        connections = Connections.from_mask(mask, self.block_size, owner=self)
+        if len(connections) != self._inputs.shape[0]:
+            raise checks.error(
+                "mask", self, f"one with {self.connections.count} connections, for which the layer has room",
+                connections.count, "The Densify callback re-lays a compact layer; or use format='masked'.",
+            )  # fmt: skip
+        self._kernel.assign(moved(ops.convert_to_numpy(self._kernel), self.connections, connections))
+        self._inputs.assign(connections.inputs)
+        self._outputs.assign(connections.outputs)
+
+    def relay(self, connections, fresh=False):
+        """Gives a compact layer room for other connections; its variables are new ones afterwards.
+
+        A compiled model must be told (the `Densify` callback does): its train function and the optimizer's slots
+        belong to the old variables.
+
+        Args:
+            connections: `Connections`, block for block.
+            fresh: Boolean, whether new connections are drawn by the kernel initializer, instead of zero.
+        """
+        before, values = self.connections, ops.convert_to_numpy(self._kernel)
+        new = None
+        if fresh:
+            draw = ConnectedInitializer(self.kernel_initializer, connections, compact=True)
+            new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
+        values = moved(values, before, connections, new)
+        self._tracker.unlock()
+        for variable in (self._kernel, self._inputs, self._outputs):
+            self._untrack_variable(variable)
+        self._add_indices(connections)
+        self._add_values(len(connections), initializer=lambda shape, dtype: ops.convert_to_tensor(values, dtype=dtype))
+        self._tracker.lock()
+
+    def dense_kernel(self):
+        """The kernel of the dense layer that computes the same: array of Keras's kernel shape, zeros included."""
+        kernel = ops.convert_to_numpy(self.kernel)
+        if self.format == "masked":
+            return np.where(self.mask, kernel, np.zeros((), kernel.dtype))
+        c, b = self.connections, self.block_size
+        values = kernel.reshape(len(c), *self._positions, b, b)
+        dense = np.zeros((c.fan_in // b, c.fan_out // b, *values.shape[1:]), values.dtype)
+        dense[c.inputs, c.outputs] = values  # (in, out, positions, b, b)
+        positions = len(self._positions)
+        dense = np.moveaxis(dense, (0, 1), (positions, positions + 1))  # (positions, in, out, b, b)
+        dense = np.swapaxes(dense, -3, -2)  # (positions, in, b, out, b)
+        return dense.reshape(*self._positions, c.fan_in, c.fan_out)
+
+    def set_dense_kernel(self, kernel):
+        """Takes over the connected part of a dense kernel; what is not connected is left out."""
+        kernel = np.asarray(kernel)
+        if self.format == "masked":
+            self._kernel.assign(np.where(self.mask, kernel, np.zeros((), kernel.dtype)))
+            return
+        c, b = self.connections, self.block_size
+        blocks = kernel.reshape(*self._positions, c.fan_in // b, b, c.fan_out // b, b)
+        positions = len(self._positions)
+        blocks = np.moveaxis(blocks, (positions, positions + 2), (0, 1))  # (in, out, positions, b, b)
+        self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
+
+    # The kernel in the product
+
+    @property
+    def kernel(self):
+        """The trained variable: dense in the masked format, `values` in the compact one.
+
+        With LoRA a tensor: the kernel and what LoRA adds to its connections.
+        """
+        if self.format == "compact":
+            if not self.built:
+                raise AttributeError("You must build the layer before accessing `kernel`.")
+            return self._kernel
+        kernel = super().kernel
+        return masked(kernel, self._mask_variable) if self.lora_enabled else kernel
+
+    @property
+    def values(self):
+        """The trained variable of the compact format, one value (or dense block) for each connected pair."""
+        if self.format == "masked":
+            raise AttributeError(f"{checks.describe(self)} is masked: its weights are in `kernel`.")
+        return self.kernel
+
+    def _masked_kernel(self):
+        return self.kernel if self.lora_enabled else masked(self._kernel, self._mask_variable)
+
+    def enable_lora(self, rank, *args, **kwargs):
+        if self.format == "compact":
+            raise checks.error("rank", self, "None with format='compact'", rank, NO_LORA)
+        super().enable_lora(rank, *args, **kwargs)
+
+    # Saving
+
+    def _frozen(self):
+        names = ("mask",) if self.format == "masked" else ("inputs", "outputs")
+        variables = (self._mask_variable,) if self.format == "masked" else (self._inputs, self._outputs)
+        return {**dict(zip(names, variables, strict=True)), "mask_step": self.mask_step}
+
+    def save_own_variables(self, store):
+        if not self.built:
+            return
+        if self.format == "masked":
+            super().save_own_variables(store)
+        else:
+            store["0"] = self._kernel
+            if self.use_bias:
+                store["1"] = self.bias
+        for name, variable in self._frozen().items():
+            store[name] = variable
+
+    def load_own_variables(self, store):
+        if not self.built:
+            super().load_own_variables(store)
+            return
+        missing = [name for name in self._frozen() if name not in store.keys()]  # noqa: SIM118 (no `in` on a store)
+        if missing:
+            raise ValueError(
+                f"{checks.describe(self)} with format={self.format!r} looks for {', '.join(missing)} among its saved "
+                f"weights. Received: {', '.join(store.keys())}. The file was saved from a layer of another kind or "
+                "format: load it into such a model, then use `sparsify` or `compact`."
+            )
+        if self.format == "masked":
+            super().load_own_variables(store)
+        else:
+            self._load_compact(store)
+        for name, variable in self._frozen().items():
+            variable.assign(store[name])
+
+    def _load_compact(self, store):
+        pairs, room = np.asarray(store["inputs"]).shape[0], self._inputs.shape[0]
+        if pairs != room:
+            raise ValueError(
+                f"{checks.describe(self)} has room for {room} connections. Received: {pairs} in the file. Load the "
+                "whole model from `.keras`, which restores the room as well."
+            )
+        Connections.from_pairs(store["inputs"], store["outputs"], *self._size, self.block_size)  # checks them
+        self._kernel.assign(store["0"])
+        if self.use_bias:
+            self.bias.assign(store["1"])
+
+    def get_config(self):
+        name = self._topology_name
+        return {
+            **super().get_config(),
+            "sparsity": self.sparsity,
+            "topology": keras.saving.serialize_keras_object(self.topology) if name is None else name,
+            "format": self.format,
+            "block_size": self.block_size,
+            "seed": self.seed,
+        }
+
+
+def moved(values, before, after, new=None):
+    """Values of the connections `after`: those of `before` where they persist, otherwise `new` or zero."""
+    rows = before.fan_in // before.block_size
+    keys = [c.outputs.astype(np.int64) * rows + c.inputs for c in (before, after)]
+    result = np.zeros((len(after), *values.shape[1:]), values.dtype) if new is None else np.array(new)
+    _, old, kept = np.intersect1d(*keys, assume_unique=True, return_indices=True)
+    result[kept] = values[old]
+    return result
+
+
+NO_LORA = "LoRA adds to a dense kernel, and a compact layer has none; use format='masked'."
