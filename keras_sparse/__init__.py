@@ -18,18 +18,39 @@ find_in_checkout(Path(__file__).resolve().parent.parent)
 if is_command():
     load_backend_quietly()
 
-from keras_sparse import aggregation, analysis, applications, datasets, layers, topologies, training  # noqa: E402
+from keras_sparse import (  # noqa: E402
+    aggregation,
+    allocation,
+    analysis,
+    applications,
+    callbacks,
+    datasets,
+    layers,
+    schedules,
+    topologies,
+    training,
+)
+from keras_sparse.transforms import compact, scale_width, shrink, sparsify, strip  # noqa: E402
 
 __version__ = "0.1.0"
 
 __all__ = [
     "aggregation",
+    "allocation",
     "analysis",
     "applications",
+    "callbacks",
+    "compact",
     "datasets",
     "layers",
+    "scale_width",
+    "schedules",
+    "shrink",
+    "sparsify",
+    "strip",
     "topologies",
     "training",
+    "transforms",
     "tuning",
 ]
 

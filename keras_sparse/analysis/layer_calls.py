@@ -48,7 +48,7 @@ def layer_calls(model, input_shape=None, opaque=()):
     Raises:
         ValueError: If the model is not built, or its input shape is not fully known and none is given.
     """
-    specs = _input_specs(model, input_shape)
+    specs = input_specs(model, input_shape)
     calls, stack = [], []
 
     def noting(layer, method):
@@ -92,7 +92,7 @@ def _unique(model):
     return list({id(layer): layer for layer in model._flatten_layers()}.values())
 
 
-def _input_specs(model, input_shape):
+def input_specs(model, input_shape):
     """Symbolic inputs of one example, in the structure that the model takes."""
     if not isinstance(model, keras.layers.Layer):
         raise checks.error("model", "profile", "a Keras model", model, "Pass the model itself.")

@@ -9,11 +9,20 @@ import math
 from keras import layers
 
 from keras_sparse.analysis.layer_calls import layer_calls
+from keras_sparse.layers.sparse_kernel import SparseKernel
 
 
-def multiply_adds(call):
-    """MACs of one `LayerCall` per example, or None for a layer with weights that no rule covers."""
+def multiply_adds(call, dense=False):
+    """MACs of one `LayerCall` per example, or None for a layer with weights that no rule covers.
+
+    Args:
+        call: `LayerCall`.
+        dense: Boolean, whether sparse layers count as if all was connected.
+    """
     layer = call.layer
+    if isinstance(layer, SparseKernel):
+        positions = _positions(layer, call.output) if layer.positions else math.prod(call.output[:-1])
+        return positions * (layer.dense_weights if dense else layer.connected_weights)
     for kinds, rule in RULES:
         if isinstance(layer, kinds):
             return rule(layer, call.inputs, call.output)

@@ -10,6 +10,7 @@ import textwrap
 
 from keras_sparse.analysis.layer_calls import layer_calls
 from keras_sparse.analysis.multiply_adds import OPAQUE, multiply_adds
+from keras_sparse.layers.sparse_kernel import SparseKernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ProfileRow:
         stored_parameters: Trained values held in memory.
         connected_parameters: Of these, the ones that are non-zero by construction.
         dense_parameters: What the same layer would hold without sparsity.
-        statistics: Values held but not trained, such as moving averages.
+        statistics: Values held but not trained, such as moving averages, masks and indices.
         macs: Multiply-adds per example; None where unknown.
         dense_macs: The same without sparsity.
         activation_bytes: Memory of the output for one example.
@@ -149,19 +150,22 @@ def profile(model, input_shape=None):
     """
     rows, seen = [], set()
 
-    def add_row(path, layer, owners, output_shape, macs=0, activation_bytes=0):
+    def add_row(path, layer, owners, output_shape, macs=0, dense_macs=0, activation_bytes=0):
+        sparse = [owner for owner in owners if isinstance(owner, SparseKernel) and id(owner.trained_kernel) not in seen]
         stored, statistics = (_size(variables, seen) for variables in _variables(owners))
+        connected = sum(owner.connected_weights - math.prod(owner.trained_kernel.shape) for owner in sparse)
+        dense = sum(owner.dense_weights - math.prod(owner.trained_kernel.shape) for owner in sparse)
         rows.append(
             ProfileRow(
                 name="/".join(path) or model.name,
                 kind=type(layer).__name__,
                 output_shape=output_shape,
                 stored_parameters=stored,
-                connected_parameters=stored,
-                dense_parameters=stored,
+                connected_parameters=stored + connected,
+                dense_parameters=stored + dense,
                 statistics=statistics,
                 macs=macs,
-                dense_macs=macs,
+                dense_macs=dense_macs,
                 activation_bytes=activation_bytes,
             )
         )
@@ -173,7 +177,8 @@ def profile(model, input_shape=None):
         if not call.children:
             # It ran no other layer, and answers for all that it contains (attention, recurrent cells).
             owners = list(call.layer._flatten_layers())
-            add_row(call.path[1:], call.layer, owners, call.output, multiply_adds(call), _bytes(call))
+            macs = multiply_adds(call), multiply_adds(call, dense=True)
+            add_row(call.path[1:], call.layer, owners, call.output, *macs, _bytes(call))
         elif holds_something(call.layer):
             add_row(call.path[1:], call.layer, [call.layer], call.output)
     for layer in model._flatten_layers():

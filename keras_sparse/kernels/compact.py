@@ -77,7 +77,7 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
     """
     if data_format == "channels_first":
         x = ops.transpose(x, (0, 2, 3, 1))
-    if len(values.shape) == 3 and strides[0] == strides[1]:
+    if len(values.shape) == 3 and strides[0] == strides[1] and values.shape[0]:
         y = _depthwise(x, values, inputs, outputs, filters, strides, padding, dilation_rate)
     else:
         y = _by_taps(x, values, inputs, outputs, filters, strides, padding, dilation_rate)

@@ -43,9 +43,9 @@ class ConnectedInitializer:
             flat = self.initializer((math.prod(shape),), dtype=dtype)
             values = ops.reshape(flat, shape)
             gain = self._gain(c.out_degrees()[:: c.block_size][c.inputs], c.in_degrees()[:: c.block_size][c.outputs])
-            if gain is None:
+            if gain is None or not len(c):
                 return values
-            receptive_field = math.prod(shape) // max(1, c.count)
+            receptive_field = math.prod(shape) // c.count
             gain = gain / math.sqrt(self._dense_fan() * receptive_field / math.prod(shape))
             return values * ops.cast(ops.reshape(gain, (-1, *[1] * (len(shape) - 1))), values.dtype)
         values = self.initializer(shape, dtype=dtype)

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.layers.paper_layers import batch_normalization, convolution
+from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, serialized
 
 MAXIMUM_COLUMNS = 10  # the longest of ten columns has 512 convolutions
 
@@ -25,6 +25,7 @@ class FractalBlock(keras.layers.Layer):
         drop_path: Number in [0, 1), probability that a join loses one of its inputs.
         data_format: "channels_last", "channels_first", or None for Keras's setting.
         seed: Integer or None, of the local drop-path.
+        convolutions: None, or a list of convolution layers to use (sparse ones, say) instead of making them.
         **kwargs: As for every Keras layer.
 
     Input shape:
@@ -42,7 +43,20 @@ class FractalBlock(keras.layers.Layer):
         (2, 8, 8, 16)
     """
 
-    def __init__(self, filters, columns=3, kernel_size=3, drop_path=0.15, data_format=None, seed=None, **kwargs):
+    # `sparsify` and its like may exchange these: a configuration can hold them.
+    replaceable_sublayers = "convolutions"
+
+    def __init__(
+        self,
+        filters,
+        columns=3,
+        kernel_size=3,
+        drop_path=0.15,
+        data_format=None,
+        seed=None,
+        convolutions=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = checks.integer("filters", filters, owner=self, minimum=1)
         self.columns = checks.integer("columns", columns, owner=self, minimum=1, maximum=MAXIMUM_COLUMNS)
@@ -55,16 +69,18 @@ class FractalBlock(keras.layers.Layer):
         # Column c, shortest first, has 2^c convolutions; convs and norms are in order of depth, then column.
         self.depth = 2 ** (self.columns - 1)
         self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
-        self.convolutions, self.norms = [], []
+        made, self.norms = [], []
         for step in range(1, self.depth + 1):
             for column in self.ending(step):
                 name = f"{self.name}_column{column + 1}_{step}"
-                self.convolutions.append(
+                made.append(
                     convolution(
                         self.filters, self.kernel_size, self.data_format, f"{name}_conv", dtype=self.dtype_policy
                     )
                 )
                 self.norms.append(batch_normalization(self.data_format, f"{name}_bn", dtype=self.dtype_policy))
+        self._given_convolutions = convolutions is not None
+        self.convolutions = convolutions or made
 
     def ending(self, step):
         """The columns with a convolution that ends at depth `step` (1 to `depth`)."""
@@ -88,7 +104,8 @@ class FractalBlock(keras.layers.Layer):
         shape = input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape
 
         def convolve(convolution, norm, shape):
-            convolution.build(shape)
+            if not convolution.built:  # a given one may have been
+                convolution.build(shape)
             shape = convolution.compute_output_shape(shape)
             norm.build(shape)
             return shape
@@ -147,4 +164,9 @@ class FractalBlock(keras.layers.Layer):
             "drop_path": self.drop_path,
             "data_format": self.data_format,
             "seed": self.seed,
+            "convolutions": serialized(self.convolutions) if self._given_convolutions else None,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "convolutions": deserialized(config.get("convolutions"))})

@@ -31,11 +31,23 @@ class MaskConstraint(keras.constraints.Constraint):
         self.constraint = keras.constraints.get(constraint)
         # A variable is read each time, so that connections may move.
         self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
+        self._mask_in_forward_pass = None
 
     def __call__(self, value):
         if self.constraint is not None:
             value = self.constraint(value)
-        return masked(value, self.mask)
+        return masked(value, self._mask_in_forward_pass if self._is_taken() else self.mask)
+
+    def saw(self, mask):
+        """The layer says with which mask, a tensor, it computes; and has it back."""
+        if self._is_taken():
+            self._mask_in_forward_pass = mask
+        return mask
+
+    def _is_taken(self):
+        # While it fits, Keras's JAX trainer takes the values out of all variables. It hands that of the mask to the
+        # forward pass, and not to the optimizer, which follows in the same trace.
+        return isinstance(self.mask, keras.Variable) and self.mask._value is None
 
     def get_config(self):
         mask = ops.convert_to_numpy(self.mask) if isinstance(self.mask, keras.Variable) else self.mask

@@ -44,7 +44,7 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
         super().__init__(units, **kwargs)
         self._connect(sparsity, topology, format, block_size, seed)
 
-    _positions = ()
+    positions = ()
 
     def _fans(self, input_shape):
         return input_shape[-1], self.units
@@ -68,6 +68,12 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
                 f"`mode` of quantize must be 'int8' or 'int4', and the format of {checks.describe(self)} 'masked'. "
                 f"Received: mode={mode!r}, format={self.format!r}, which would quantize {why}. Use `strip(model)` "
                 "first."
+            )
+        if self.lora_enabled:
+            raise NotImplementedError(
+                f"`mode` of quantize must be None for {checks.describe(self)}, which has LoRA enabled. Received: "
+                f"mode={mode!r}. Keras would add LoRA to the quantized product without a look at the mask. Save "
+                "the weights, which merges LoRA, load them into a model without LoRA, and quantize that."
             )
         # Keras quantizes the kernel as it is stored, and there zero means zero.
         return super().quantize(mode, type_check=False, config=config)

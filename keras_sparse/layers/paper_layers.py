@@ -1,5 +1,6 @@
 """Convolution and batch normalisation as the papers' networks use them."""
 
+import keras
 from keras import initializers, layers
 
 
@@ -32,3 +33,13 @@ def batch_normalization(data_format, name, dtype=None):
     return layers.BatchNormalization(
         axis=channel_axis(data_format), momentum=0.9, epsilon=1.001e-5, dtype=dtype, name=name
     )
+
+
+def serialized(sublayers):
+    """A list of layers as a configuration holds it."""
+    return [keras.saving.serialize_keras_object(layer) for layer in sublayers]
+
+
+def deserialized(saved):
+    """The layers of such a list, or None for None."""
+    return None if saved is None else [keras.saving.deserialize_keras_object(layer) for layer in saved]

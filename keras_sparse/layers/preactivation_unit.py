@@ -3,7 +3,7 @@
 import keras
 
 from keras_sparse import checks
-from keras_sparse.layers.paper_layers import batch_normalization, convolution
+from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, serialized
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -18,6 +18,7 @@ class PreactivationUnit(keras.layers.Layer):
         kernel_size: Integer or tuple of integers, one for each convolution.
         strides: Integer or tuple of integers, one for each convolution; one integer strides the first.
         data_format: "channels_last", "channels_first", or None for Keras's setting.
+        convolutions: None, or a list of convolution layers to use (sparse ones, say) instead of making them.
         **kwargs: As for every Keras layer. The inner layers are named `<name>_0_bn`, `<name>_1_conv`,
             `<name>_1_bn`, `<name>_2_conv`, ... as in `keras.applications`.
 
@@ -35,31 +36,34 @@ class PreactivationUnit(keras.layers.Layer):
         (1, 8, 8, 12)
     """
 
-    def __init__(self, filters, kernel_size, strides=1, data_format=None, **kwargs):
+    # `sparsify` and its like may exchange these: a configuration can hold them.
+    replaceable_sublayers = "convolutions"
+
+    def __init__(self, filters, kernel_size, strides=1, data_format=None, convolutions=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = self._integers("filters", filters)
         self.kernel_size = self._integers("kernel_size", kernel_size)
-        convolutions = len(self.filters)
+        count = len(self.filters)
         if isinstance(strides, int):
-            strides = (strides,) + (1,) * (convolutions - 1)
+            strides = (strides,) + (1,) * (count - 1)
         self.strides = self._integers("strides", strides)
         for argument in ("kernel_size", "strides"):
-            if len(getattr(self, argument)) != convolutions:
+            if len(getattr(self, argument)) != count:
                 raise checks.error(
                     argument,
                     self,
-                    f"one integer for each of the {convolutions} convolutions in `filters`",
+                    f"one integer for each of the {count} convolutions in `filters`",
                     getattr(self, argument),
-                    f"Pass {convolutions} of them.",
+                    f"Pass {count} of them.",
                 )
         self.data_format = data_format or keras.config.image_data_format()
         checks.choice("data_format", self.data_format, self, ("channels_last", "channels_first"))
         self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
         self.norms = [
-            batch_normalization(self.data_format, f"{self.name}_{i}_bn", dtype=self.dtype_policy)
-            for i in range(convolutions)
+            batch_normalization(self.data_format, f"{self.name}_{i}_bn", dtype=self.dtype_policy) for i in range(count)
         ]
-        self.convolutions = [
+        self._given_convolutions = convolutions is not None
+        self.convolutions = convolutions or [
             convolution(*sizes, self.data_format, f"{self.name}_{i + 1}_conv", strides=stride, dtype=self.dtype_policy)
             for i, (*sizes, stride) in enumerate(zip(self.filters, self.kernel_size, self.strides, strict=True))
         ]
@@ -72,7 +76,8 @@ class PreactivationUnit(keras.layers.Layer):
         shape = tuple(input_shape)
         for norm, convolve in zip(self.norms, self.convolutions, strict=True):
             norm.build(shape)
-            convolve.build(shape)
+            if not convolve.built:  # a given one may have been
+                convolve.build(shape)
             shape = convolve.compute_output_shape(shape)
 
     def call(self, inputs):
@@ -98,4 +103,9 @@ class PreactivationUnit(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "data_format": self.data_format,
+            "convolutions": serialized(self.convolutions) if self._given_convolutions else None,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "convolutions": deserialized(config.get("convolutions"))})

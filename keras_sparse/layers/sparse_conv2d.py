@@ -64,7 +64,7 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
         self._connect(sparsity, topology, format, block_size, seed)
 
     @property
-    def _positions(self):
+    def positions(self):
         return tuple(self.kernel_size)
 
     def _fans(self, input_shape):

@@ -1,5 +1,7 @@
 """What `MaskedDense` and `SparseConv2D` share: connections, the two formats, saving."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,7 +34,8 @@ class SparseKernel:
     a `MaskConstraint` also keeps it at exactly zero through every update. The mask is a weight: a saved layer has its
     very connections back, wherever they have moved.
 
-    A class that mixes it in provides `_fans(input_shape)` and `_kernel_shape` and calls `_connect` in its constructor.
+    A class that mixes it in provides `_fans(input_shape)` and `positions`, the leading axes of the kernel, and calls
+    `_connect` in its constructor.
     """
 
     def _connect(self, sparsity, topology, format, block_size, seed):
@@ -121,7 +124,7 @@ class SparseKernel:
         blocks = () if self.block_size == 1 else (self.block_size,) * 2
         self._kernel = self.add_weight(
             name="values",
-            shape=(pairs, *self._positions, *blocks),
+            shape=(pairs, *self.positions, *blocks),
             initializer=initializer or self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -187,6 +190,22 @@ class SparseKernel:
         """Boolean array `(fan_in, fan_out)`, True = connected, as it is now."""
         return self.connections.mask()
 
+    @property
+    def connected_weights(self):
+        """Number of weights that are connected, over all positions of the kernel."""
+        return self.connections.count * math.prod(self.positions)
+
+    @property
+    def dense_weights(self):
+        """Number of weights that the kernel of a dense layer would have."""
+        connections = self.connections
+        return connections.fan_in * connections.fan_out * math.prod(self.positions)
+
+    @property
+    def trained_kernel(self):
+        """The variable that holds the kernel, with LoRA too."""
+        return self._kernel
+
     def set_mask(self, mask):
         """Moves the connections: surviving ones keep their weights, new ones start at zero.
 
@@ -230,12 +249,23 @@ class SparseKernel:
             draw = ConnectedInitializer(self.kernel_initializer, connections, compact=True)
             new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
         values = moved(values, before, connections, new)
+        names, kinds = ("_kernel", "_inputs", "_outputs"), ("_trainable_variables", "_non_trainable_variables")
+        old = {name: getattr(self, name) for name in names}
+        lists = {kind: list(getattr(self, kind)) for kind in kinds}
         self._tracker.unlock()
-        for variable in (self._kernel, self._inputs, self._outputs):
+        for variable in old.values():
             self._untrack_variable(variable)
+        self._tracker.unlock()
         self._add_indices(connections)
         self._add_values(len(connections), initializer=lambda shape, dtype: ops.convert_to_tensor(values, dtype=dtype))
         self._tracker.lock()
+        # Same path and same place in the list: an optimizer tells its slots apart by these.
+        renewed = {id(variable): getattr(self, name) for name, variable in old.items()}
+        for name, variable in old.items():
+            getattr(self, name)._path = variable.path
+        self._kernel.trainable = old["_kernel"].trainable
+        for kind, variables in lists.items():
+            getattr(self, kind)[:] = [renewed.get(id(variable), variable) for variable in variables]
 
     def dense_kernel(self):
         """The kernel of the dense layer that computes the same: array of Keras's kernel shape, zeros included."""
@@ -243,13 +273,13 @@ class SparseKernel:
         if self.format == "masked":
             return np.where(self.mask, kernel, np.zeros((), kernel.dtype))
         c, b = self.connections, self.block_size
-        values = kernel.reshape(len(c), *self._positions, b, b)
+        values = kernel.reshape(len(c), *self.positions, b, b)
         dense = np.zeros((c.fan_in // b, c.fan_out // b, *values.shape[1:]), values.dtype)
         dense[c.inputs, c.outputs] = values  # (in, out, positions, b, b)
-        positions = len(self._positions)
+        positions = len(self.positions)
         dense = np.moveaxis(dense, (0, 1), (positions, positions + 1))  # (positions, in, out, b, b)
         dense = np.swapaxes(dense, -3, -2)  # (positions, in, b, out, b)
-        return dense.reshape(*self._positions, c.fan_in, c.fan_out)
+        return dense.reshape(*self.positions, c.fan_in, c.fan_out)
 
     def set_dense_kernel(self, kernel):
         """Takes over the connected part of a dense kernel; what is not connected is left out."""
@@ -258,8 +288,8 @@ class SparseKernel:
             self._kernel.assign(np.where(self.mask, kernel, np.zeros((), kernel.dtype)))
             return
         c, b = self.connections, self.block_size
-        blocks = kernel.reshape(*self._positions, c.fan_in // b, b, c.fan_out // b, b)
-        positions = len(self._positions)
+        blocks = kernel.reshape(*self.positions, c.fan_in // b, b, c.fan_out // b, b)
+        positions = len(self.positions)
         blocks = np.moveaxis(blocks, (positions, positions + 2), (0, 1))  # (in, out, positions, b, b)
         self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
 
@@ -286,11 +316,18 @@ class SparseKernel:
         return self.kernel
 
     def _masked_kernel(self):
-        return self.kernel if self.lora_enabled else masked(self._kernel, self._mask_variable)
+        if self.lora_enabled:
+            return self.kernel
+        return masked(self._kernel, self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable)))
 
     def enable_lora(self, rank, *args, **kwargs):
         if self.format == "compact":
             raise checks.error("rank", self, "None with format='compact'", rank, NO_LORA)
+        if self.quantization_mode is not None:
+            raise checks.error(
+                "rank", self, f"None for a layer quantized to {self.quantization_mode!r}", rank,
+                "Keras adds LoRA to a quantized product without a look at the mask; enable it on the float layer.",
+            )  # fmt: skip
         super().enable_lora(rank, *args, **kwargs)
 
     # Saving

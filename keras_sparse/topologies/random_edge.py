@@ -36,10 +36,7 @@ class RandomEdge(DegreeTopology):
         return checks.number("out_degree", degree, self, 1e-12, float("inf"), hint="Pass a number > 0.")
 
     def connect(self, fan_in, fan_out, rng):
-        if self.degree is None:
-            probability = 1 - self.sparsity
-        else:
-            probability = self.degree_among(fan_out) / fan_out
+        probability = 1 - self.sparsity if self.degree is None else self.degree_among(fan_out) / fan_out
         pairs = fan_in * fan_out
         cells = distinct(rng, 1, pairs, int(rng.binomial(pairs, probability)))[0]
         inputs = (cells // fan_out).astype(np.int32)

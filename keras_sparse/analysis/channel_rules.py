@@ -1,0 +1,340 @@
+"""How the layers and operations of Keras pass channels on.
+
+A rule is found by the name of the class, then of the classes it derives from. A layer without a rule is traced: its
+`call` runs on symbolic tensors, and the operations in it have rules of their own. What cannot be traced mixes.
+"""
+
+import keras
+import numpy as np
+
+from keras_sparse.analysis.channel_graph import ChannelGraph, Channels, Link, Merge, Mix
+from keras_sparse.analysis.layer_calls import input_specs
+from keras_sparse.layers.sparse_kernel import SparseKernel
+
+PER_CHANNEL = (
+    "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "BatchNormalization", "GroupNormalization",
+    "LayerNormalization", "RMSNormalization", "UnitNormalization", "Dropout", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "Identity", "Masking", "Rescaling",
+    "Normalization", "ActivityRegularization", "BasePooling", "BaseAdaptivePooling", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Cropping1D", "Cropping2D", "Cropping3D",
+    "Resizing", "CenterCrop", "RandomFlip", "RandomCrop", "Cast", "Negative", "Absolute", "Exp", "Log", "Log1p",
+    "Sqrt", "Rsqrt", "Square", "Tanh", "Sin", "Cos", "Reciprocal", "Sign", "Clip", "Relu6", "Sigmoid", "Softplus",
+    "Softsign", "Silu", "HardSigmoid", "HardSilu", "Elu", "Selu", "Gelu", "LogSoftmax", "LogSigmoid", "StopGradient",
+    "MaxPool", "AveragePool", "Pad", "Isfinite", "Floor", "Ceil", "Round", "Relu", "Erf", "Mish", "Squareplus",
+    "Celu",
+)  # fmt: skip
+ELEMENTWISE = (
+    "BaseMerge", "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Power", "Where",
+    "Average",
+)  # fmt: skip
+MIXING = (
+    "RNN", "MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention", "Embedding", "EinsumDense",
+    "Dot",
+)  # fmt: skip
+
+COUPLING = (
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.UnitNormalization,
+    keras.layers.Softmax,
+)
+
+
+class Tracer:
+    """Runs a model on `Channels` instead of tensors, and writes down the graph."""
+
+    def __init__(self):
+        self.graph = ChannelGraph()
+        self.rules = {
+            **dict.fromkeys(PER_CHANNEL, self.per_channel),
+            **dict.fromkeys(ELEMENTWISE, self.elementwise),
+            **dict.fromkeys(MIXING, self.mix),
+            "Concatenate": self.concatenate,
+            "Stack": self.stack,
+            "BaseGlobalPooling": self.global_pooling,
+            "GlobalAveragePooling2D": self.global_pooling,
+            "Flatten": self.reshape,
+            "Reshape": self.reshape,
+            "Squeeze": self.reshape,
+            "ExpandDims": self.reshape,
+            "Permute": self.permute,
+            "Transpose": self.permute,
+            **dict.fromkeys(("Mean", "Sum", "Max", "Min"), self.reduce),
+            "GetItem": self.get_item,
+            "Dense": self.dense,
+            "BaseConv": self.convolution,
+            "BaseConvTranspose": self.transposed_convolution,
+            "BaseDepthwiseConv": self.depthwise,
+            "BaseSeparableConv": self.separable,
+        }
+
+    def trace(self, model, input_shape=None):
+        graph = self.graph
+        known = getattr(model, "inputs", None)
+        if input_shape is None and known:
+            specs = keras.tree.map_structure(lambda tensor: tensor, getattr(model, "_inputs_struct", known[0]))
+        else:
+            specs = input_specs(model, input_shape)
+        # One node for each entry of the last axis (or the first, with channels first): positions look alike.
+        channels = keras.tree.map_structure(self._input, specs)
+        graph.inputs = np.concatenate([c.ids.ravel() for c in keras.tree.flatten(channels)])
+        if hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential):
+            outputs = self._run(_function(model), keras.tree.flatten(channels))
+        else:
+            outputs = self._traced(model, (channels,), {})
+            if outputs is None:
+                raise ValueError(
+                    "`model` must have a `call` that can be followed on symbolic tensors. Received: the model "
+                    f"{model.name!r}, whose `call` cannot. Write it in `keras.ops` and layers, or as a functional "
+                    "model."
+                )
+        graph.outputs = np.unique(np.concatenate([c.ids.ravel() for c in keras.tree.flatten(outputs)]))
+        return graph
+
+    def _input(self, spec):
+        shape = tuple(spec.shape)
+        first = keras.config.image_data_format() == "channels_first" and len(shape) > 2
+        axis = 0 if first else len(shape) - 2
+        sizes = [(size or 1) if i == axis else 1 for i, size in enumerate(shape[1:])]
+        return Channels(shape, self.graph.new_nodes(sizes))
+
+    def _run(self, function, inputs):
+        """Runs a functional graph; `inputs` are in the order of its inputs."""
+        values = {id(tensor): value for tensor, value in zip(function.inputs, inputs, strict=True)}
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for node in function._nodes_by_depth[depth]:
+                if node.is_input or any(id(tensor) not in values for tensor in node.input_tensors):
+                    continue
+                args, kwargs = node.arguments.fill_in(values)
+                outputs = self._apply(node.operation, args, kwargs, node.outputs)
+                for tensor, output in zip(node.outputs, keras.tree.flatten(outputs), strict=True):
+                    values[id(tensor)] = output
+        return [values[id(tensor)] for tensor in function.outputs]
+
+    def _apply(self, operation, args, kwargs, outputs):
+        if isinstance(operation, keras.Model) and not _is_subclassed(operation):
+            given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+            return self._run(_function(operation), given)
+        for kind in type(operation).__mro__:
+            if kind.__name__ in self.rules:
+                result = self.rules[kind.__name__](operation, args, kwargs, outputs)
+                break
+        else:
+            result = self._traced(operation, args, kwargs) if isinstance(operation, keras.layers.Layer) else None
+        if result is None:
+            hidden = [s.name for s in getattr(operation, "_flatten_layers", list)() if isinstance(s, SparseKernel)]
+            if hidden:
+                raise ValueError(
+                    f"The layers {', '.join(hidden)} are inside {type(operation).__name__} {operation.name!r}, whose "
+                    "`call` cannot be followed on symbolic tensors. Exclude them, or write `call` in `keras.ops`."
+                )
+            result = self.mix(operation, args, kwargs, outputs)
+        if isinstance(result, Channels) and isinstance(operation, keras.layers.Layer):
+            self.graph.calls.append((operation, _first(args, kwargs), result))
+            if _couples_channels(operation):
+                self.graph.whole = np.union1d(self.graph.whole, result.ids)
+        return result
+
+    def _traced(self, layer, args, kwargs):
+        """Follows a layer's own `call`, or gives None if that does not work on symbolic tensors."""
+        given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+        symbols = {
+            id(c): keras.Input(batch_shape=c.shape, dtype=layer.compute_dtype, name=f"channels_{i}")
+            for i, c in enumerate({id(c): c for c in given}.values())
+        }
+        args, kwargs = keras.tree.map_structure(
+            lambda c: symbols[id(c)] if isinstance(c, Channels) else c, (tuple(args), dict(kwargs))
+        )
+        inside = list(layer._flatten_layers())
+        before = [len(sublayer._inbound_nodes) for sublayer in inside]
+        try:
+            outputs = layer.call(*args, **kwargs)
+            function = keras.Function(list(symbols.values()), keras.tree.flatten(outputs))
+        except Exception:  # whatever a foreign `call` raises on symbols
+            return None
+        finally:
+            for sublayer, count in zip(inside, before, strict=True):
+                del sublayer._inbound_nodes[count:]  # leave no trace
+        results = self._run(function, list({id(c): c for c in given}.values()))
+        return keras.tree.pack_sequence_as(outputs, results)
+
+    # Rules. Each takes the operation, its arguments and its symbolic outputs, and returns `Channels`.
+
+    def mix(self, operation, args, kwargs, outputs):
+        """Everything depends on everything."""
+        given = [c.ids.ravel() for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+        results = []
+        for output in outputs:
+            shape = tuple(output.shape)
+            ids = self.graph.new_nodes([1] * (len(shape) - 2) + [shape[-1] or 1] if len(shape) > 1 else [])
+            if given:
+                self.graph.steps.append(Mix(np.unique(np.concatenate(given)), ids.ravel()))
+            results.append(Channels(shape, ids))
+        return results
+
+    def _channel_ids(self, channels, axis):
+        """One node for each channel: where positions differ, a new one that depends on all of them."""
+        ids = np.moveaxis(channels.ids, axis, 0)
+        ids = ids.reshape(len(ids), -1)
+        if ids.shape[1] == 1 or (ids == ids[:, :1]).all():
+            return ids[:, 0]
+        merged = self.graph.new_nodes(len(ids))
+        self.graph.steps.append(Merge(ids.ravel(), np.repeat(merged, ids.shape[1]), aligned=False))
+        return merged
+
+    def _per_axis(self, ids, shape, axis):
+        """Channels of a tensor whose positions all look alike."""
+        rank = len(shape) - 1
+        return Channels(tuple(shape), ids.reshape([len(ids) if i == axis % rank else 1 for i in range(rank)]))
+
+    def per_channel(self, operation, args, kwargs, outputs):
+        channels, shape = _first(args, kwargs), tuple(outputs[0].shape)
+        if len(outputs) > 1:
+            return self.mix(operation, args, kwargs, outputs)
+        sizes = [size for size in channels.ids.shape if size != 1]
+        if len(sizes) <= 1 or channels.shape == shape:
+            return Channels(shape, channels.ids)
+        axis = 0 if getattr(operation, "data_format", None) == "channels_first" else -1
+        return self._per_axis(self._channel_ids(channels, axis), shape, axis)
+
+    def global_pooling(self, operation, args, kwargs, outputs):
+        shape = tuple(outputs[0].shape)
+        axis = 0 if operation.data_format == "channels_first" else -1
+        return self._per_axis(self._channel_ids(_first(args, kwargs), axis), shape, axis if operation.keepdims else -1)
+
+    def elementwise(self, operation, args, kwargs, outputs):
+        given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+        shape = tuple(outputs[0].shape)
+        if len(given) == 1:
+            return Channels(shape, given[0].ids) if len(given[0].shape) == len(shape) else None
+        parts = [c.ids.reshape([1] * (len(shape) - 1 - c.ids.ndim) + list(c.ids.shape)) for c in given]
+        sizes = np.broadcast_shapes(*(part.shape for part in parts))
+        if all(np.array_equal(np.broadcast_to(part, sizes), np.broadcast_to(parts[0], sizes)) for part in parts):
+            return Channels(shape, np.broadcast_to(parts[0], sizes))
+        ids = self.graph.new_nodes(sizes)
+        for part in parts:
+            sources = np.broadcast_to(part, sizes).ravel()
+            self.graph.steps.append(Merge(sources, ids.ravel()))
+        return Channels(shape, ids)
+
+    def concatenate(self, operation, args, kwargs, outputs):
+        given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+        shape = tuple(outputs[0].shape)
+        axis = (operation.axis % len(shape)) - 1
+        parts = []
+        for c in given:
+            sizes = list(
+                np.broadcast_shapes(*(other.ids.shape[:axis] + (1,) + other.ids.shape[axis + 1 :] for other in given))
+            )
+            sizes[axis] = c.shape[1:][axis] or 1
+            parts.append(np.broadcast_to(c.ids, sizes))
+        return Channels(shape, np.concatenate(parts, axis=axis))
+
+    def stack(self, operation, args, kwargs, outputs):
+        given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+        axis = (operation.axis % len(outputs[0].shape)) - 1
+        return Channels(tuple(outputs[0].shape), np.stack(np.broadcast_arrays(*(c.ids for c in given)), axis=axis))
+
+    def reshape(self, operation, args, kwargs, outputs):
+        channels, shape = _first(args, kwargs), tuple(outputs[0].shape)
+        if None in channels.shape[1:] or None in shape[1:]:
+            return None
+        ids = channels.full()
+        if getattr(operation, "data_format", None) == "channels_first" and type(operation).__name__ == "Flatten":
+            ids = np.moveaxis(ids, 0, -1)
+        return Channels(shape, _alike(ids.reshape(shape[1:])))
+
+    def permute(self, operation, args, kwargs, outputs):
+        channels = _first(args, kwargs)
+        order = getattr(operation, "dims", None) or getattr(operation, "axes", None)
+        if order is None or (not hasattr(operation, "dims") and order[0] != 0):
+            return None
+        order = [i - 1 for i in (order if hasattr(operation, "dims") else order[1:])]
+        return Channels(tuple(outputs[0].shape), channels.ids.transpose(order))
+
+    def reduce(self, operation, args, kwargs, outputs):
+        channels, shape = _first(args, kwargs), tuple(outputs[0].shape)
+        axes = operation.axis
+        if axes is None:
+            return None
+        rank = len(channels.shape)
+        axes = {axis % rank for axis in (axes if isinstance(axes, (list, tuple)) else [axes])}
+        if 0 in axes:
+            return None
+        kept = [i - 1 for i in range(1, rank) if i not in axes]
+        ids = channels.ids.transpose(kept + [i - 1 for i in sorted(axes)])
+        sizes = [ids.shape[i] for i in range(len(kept))]
+        parts = ids.reshape(*sizes, -1)
+        result = parts[..., 0]
+        if not (parts == parts[..., :1]).all():
+            result = self.graph.new_nodes(sizes)
+            for i in range(parts.shape[-1]):
+                self.graph.steps.append(Merge(parts[..., i].ravel(), result.ravel()))
+        if operation.keepdims:
+            result = result.reshape([1 if i in axes else channels.ids.shape[i - 1] for i in range(1, rank)])
+        return Channels(shape, result)
+
+    def get_item(self, operation, args, kwargs, outputs):
+        channels = _first(args, kwargs)
+        key = kwargs.get("key", args[1] if len(args) > 1 else None)
+        key = key if isinstance(key, tuple) else (key,)
+        if key[0] != slice(None) or None in channels.shape[1:] or any(isinstance(k, Channels) for k in key):
+            return None
+        return Channels(tuple(outputs[0].shape), _alike(channels.full()[key[1:]]))
+
+    def _link(self, layer, channels, axis, fan_out, shape, fixed=None):
+        outputs = self.graph.new_nodes(fan_out)
+        self.graph.steps.append(Link(layer, self._channel_ids(channels, axis), outputs, fixed))
+        return self._per_axis(outputs, shape, axis)
+
+    def dense(self, operation, args, kwargs, outputs):
+        return self._link(operation, _first(args, kwargs), -1, operation.units, outputs[0].shape)
+
+    def _axis(self, operation):
+        return 0 if operation.data_format == "channels_first" else -1
+
+    def convolution(self, operation, args, kwargs, outputs):
+        channels, axis, groups = _first(args, kwargs), self._axis(operation), operation.groups
+        fixed = None
+        if groups > 1:
+            size = (channels.shape[1:][axis] // groups, operation.filters // groups)
+            fixed = np.kron(np.eye(groups, dtype=bool), np.ones(size, dtype=bool))
+        return self._link(operation, channels, axis, operation.filters, outputs[0].shape, fixed)
+
+    def transposed_convolution(self, operation, args, kwargs, outputs):
+        return self._link(operation, _first(args, kwargs), self._axis(operation), operation.filters, outputs[0].shape)
+
+    separable = transposed_convolution
+
+    def depthwise(self, operation, args, kwargs, outputs):
+        axis = self._axis(operation)
+        ids = np.repeat(self._channel_ids(_first(args, kwargs), axis), operation.depth_multiplier)
+        return self._per_axis(ids, outputs[0].shape, axis)
+
+
+def _alike(ids):
+    """`ids` with length 1 along axes where nothing changes."""
+    for axis in range(ids.ndim):
+        one = ids.take([0], axis=axis)
+        if ids.shape[axis] > 1 and (ids == one).all():
+            ids = one
+    return ids
+
+
+def _couples_channels(layer):
+    """Whether each channel of the output depends on the other channels of the input."""
+    activation = getattr(getattr(layer, "activation", None), "__name__", "")
+    return isinstance(layer, COUPLING) or activation in ("softmax", "log_softmax")
+
+
+def _first(args, kwargs):
+    return next(c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels))
+
+
+def _function(model):
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def _is_subclassed(model):
+    return not (isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth"))

@@ -1,0 +1,138 @@
+"""From few connections to many, while training goes on."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sparse import checks, schedules
+from keras_sparse.callbacks.clock import Clock
+from keras_sparse.callbacks.relay import relay
+from keras_sparse.layers.connected_initializer import ConnectedInitializer
+from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.topologies.connections import Connections
+
+NEW = ("zeros", "initializer")
+
+
+class Densify(keras.callbacks.Callback):
+    """Adds random connections to the sparse layers of a model, as a schedule of their density says.
+
+    Incremental training: build the model with few connections (`sparsify(model, sparsity=0.99)`), and let them
+    double every so many steps until all are there. A layer that has more connections than the schedule says keeps
+    them. In the masked format connections come right after the step that they are due; in the compact format the
+    layer is laid out anew, which happens between epochs. What is drawn follows from the layer's seed and the step, so
+    that replicas and hosts agree.
+
+    The step is saved with the model: a run that is stopped, saved to `.keras` (or, masked, to `.weights.h5`) and
+    taken up again goes on where it was.
+
+    Args:
+        schedule: `Schedule`, its name, or a function from the step (updates of the optimizer) to a density in (0, 1].
+        new: "zeros", new connections start at zero, so that the function of the model does not jump; or
+            "initializer", they are drawn by the layer's kernel initializer.
+
+    Raises:
+        ValueError: If an argument is none of these; in `fit`, if the model has no sparse layer or the schedule gives
+            something else than a density.
+
+    Reference:
+        Changpinyo et al., The power of sparsity in convolutional neural networks, 2017, section 4.4,
+        https://arxiv.org/abs/1702.06257
+
+    Example:
+        >>> doubling = keras_sparse.schedules.Doubling(initial=0.01, period=10_000)
+        >>> model.fit(images, labels, epochs=90, callbacks=[Densify(doubling)])
+    """
+
+    def __init__(self, schedule, new="zeros"):
+        super().__init__()
+        self.schedule = schedule if callable(schedule) else schedules.get(schedule, owner=self)
+        self.new = checks.choice("new", new, self, NEW)
+        self._clock = None
+
+    def on_train_begin(self, logs=None):
+        self._clock = None
+        if not self._layers():
+            raise ValueError(
+                f"`model` of Densify must have MaskedDense or SparseConv2D layers. Received: the model "
+                f"{self.model.name!r} with none. Make it sparse with `sparsify` first."
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not on_train_begin: a callback that restores a checkpoint may come after this one.
+        self._grow(compact_too=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._grow(compact_too=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            layers = self._layers()
+            connected = sum(layer.connected_weights for layer in layers)
+            logs["density"] = connected / sum(layer.dense_weights for layer in layers)
+
+    def _layers(self):
+        # Touching `self.model` brings the state up to date on JAX; a list of layers from before would not.
+        return list({id(x): x for x in self.model._flatten_layers() if isinstance(x, SparseKernel)}.values())
+
+    def _grow(self, compact_too):
+        model = self.model
+        if self._clock is None:
+            self._clock, self._applied = Clock(model, self._layers()[0]), {}
+        step = self._clock.read(model)
+        density = self.schedule(step)
+        if density == self._applied.get("density") and not compact_too:
+            return
+        self._applied["density"] = density
+        if not 0 < density <= 1:
+            raise checks.error(
+                "schedule", self, "a function from the step to a density in (0, 1]", density, f"That was step {step}."
+            )
+        changes = []
+        for index, layer in enumerate(self._layers()):
+            compact = layer.format == "compact"
+            if (compact and not compact_too) or self._applied.get(index) == density:
+                continue
+            self._applied[index] = density
+            grown = added(layer.connections, density, np.random.SeedSequence([layer.seed, index, step]))
+            if grown is not None and compact:
+                changes.append((layer, grown))
+            elif grown is not None:
+                self._add_masked(layer, grown)
+        if changes:
+            relay(model, changes, fresh=self.new == "initializer")
+
+    def _add_masked(self, layer, connections):
+        before = layer.mask
+        layer.set_mask(connections.mask())
+        if self.new == "initializer":
+            kernel = layer.trained_kernel
+            draw = ConnectedInitializer(layer.kernel_initializer, connections)
+            drawn = ops.convert_to_numpy(draw(kernel.shape, dtype=kernel.dtype))
+            kernel.assign(np.where(before, ops.convert_to_numpy(kernel), drawn))
+
+
+def added(connections, density, seed):
+    """The connections with random ones more, up to a density; None if there are as many already.
+
+    Args:
+        connections: `Connections`.
+        density: Number in (0, 1].
+        seed: Integer or `numpy.random.SeedSequence`.
+
+    Returns:
+        `Connections` of the same blocks, or None.
+    """
+    b = connections.block_size
+    rows, columns = connections.fan_in // b, connections.fan_out // b
+    missing = round(density * rows * columns) - len(connections)
+    if missing <= 0:
+        return None
+    taken = connections.inputs.astype(np.int64) * columns + connections.outputs
+    # Places are drawn among those that are free: the i-th free cell is the i-th number that is not taken.
+    free = rows * columns - len(taken)
+    drawn = np.sort(np.random.default_rng(seed).choice(free, size=missing, replace=False, shuffle=False))
+    taken.sort()
+    cells = drawn + np.searchsorted(taken - np.arange(len(taken)), drawn, side="right")
+    cells = np.concatenate([taken, cells])
+    return Connections.from_pairs(cells // columns, cells % columns, connections.fan_in, connections.fan_out, b)

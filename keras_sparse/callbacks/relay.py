@@ -1,0 +1,51 @@
+"""Gives compact layers other connections in the middle of training."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+from keras_sparse.layers.sparse_kernel import moved
+
+
+def relay(model, changes, fresh):
+    """Re-lays compact layers of a compiled model, optimizer slots and all.
+
+    Variables cannot change their size, so the layers get new ones, and with them the optimizer and the compiled
+    functions. Slots of surviving connections keep their values, those of new ones are zero.
+
+    Args:
+        model: Compiled Keras model.
+        changes: List of pairs (layer, `Connections`).
+        fresh: Boolean, whether new connections are drawn by the initializer instead of zero.
+    """
+    optimizer = model.optimizer
+    before = {}
+    with _scope(model):
+        for layer, connections in changes:
+            path = layer.trained_kernel.path
+            before[path.replace("/", "_") + "_"] = (layer.connections, connections)
+            layer.relay(connections, fresh=fresh)
+        renewed = type(optimizer).from_config(optimizer.get_config())
+        if optimizer.built:
+            renewed.build(model.trainable_variables)
+            for old, new in zip(optimizer.variables, renewed.variables, strict=True):
+                new.assign(_carried(old, new, before))
+    model.optimizer = renewed
+    # These hold on to the old variables.
+    model.train_function = model.test_function = model.predict_function = None
+    model.make_train_function(force=True)
+
+
+def _carried(old, new, before):
+    value = ops.convert_to_numpy(old)
+    for prefix, (was, now) in before.items():
+        if old.path.split("/")[-1].startswith(prefix) and value.shape and value.shape[0] == len(was):
+            return moved(value, was, now)
+    return value
+
+
+def _scope(model):
+    """Under `tf.distribute` variables must be made in the strategy's scope."""
+    strategy = getattr(model, "distribute_strategy", None) if keras.backend.backend() == "tensorflow" else None
+    return contextlib.nullcontext() if strategy is None else strategy.scope()

@@ -1,0 +1,41 @@
+"""From masked kernels to compact ones."""
+
+from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
+from keras_sparse.transforms.strip import sparse_layers
+
+
+def compact(model):
+    """A new model whose masked layers hold one value per connection; predictions are the same.
+
+    Memory of the weights, their gradients and the optimizer's slots then follows the connections.
+
+    Args:
+        model: Built Keras model with `MaskedDense` or `SparseConv2D` layers; it is left as it is.
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        ValueError: If no layer is masked, or one has an initializer, regularizer or constraint that needs a dense
+            kernel.
+
+    Example:
+        >>> compact(keras_sparse.sparsify(model, sparsity=0.99)).save("small.keras")
+    """
+    check_model(model, "compact")
+    masked = [layer for layer in sparse_layers(model, "compact") if layer.format == "masked"]
+    if not masked:
+        raise ValueError(
+            f"`model` of compact must have a layer in the masked format. Received: the model {model.name!r} with "
+            "none. Make it sparse with `sparsify` first."
+        )
+    replacements = {}
+    for layer in masked:
+        config = {**layer.get_config(), "format": "compact"}
+        if layer.connections.block_size != layer.block_size:
+            # Connections have left their blocks: one by one, then, from a topology that says no more than its size.
+            config |= {"topology": "random_fan_in", "sparsity": 0.5, "block_size": 1}
+        replacements[id(layer)] = (type(layer), config)
+    new = rebuild(model, replacements, "compact")
+    transfer(model, new)
+    return new

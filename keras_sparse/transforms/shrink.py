@@ -1,0 +1,130 @@
+"""A smaller dense model: what nothing reads or nothing reaches is taken out."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sparse.analysis.channel_graph import Merge, Mix, channel_graph
+from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.transforms.fold_constants import constant_inputs, foldable, folded_biases
+from keras_sparse.transforms.rebuild import check_model, dense_kernel, rebuild
+from keras_sparse.transforms.strip import sparse_layers, stock_class, stock_config
+
+
+def shrink(model, input_shape=None):
+    """A new model of stock layers without the dead channels of the old one; predictions are the same.
+
+    A channel goes if no filter reads it, or if nothing reaches it: it is then a constant, which moves into the biases
+    of its readers (unless padding makes it differ at the border; then it stays). A channel of a sum goes only if it
+    goes in all of its terms. Connections of sparse layers count by their masks, kernels of stock layers by what is not
+    zero. Sparse layers become dense ones of the remaining size.
+
+    Args:
+        model: Built Keras model; it is left as it is.
+        input_shape: Tuple without the batch axis, if the model's own has unknown sizes.
+
+    Returns:
+        A Keras model, not compiled.
+
+    Raises:
+        ValueError: If the model is not built, or cannot be made again from its configuration.
+
+    Example:
+        >>> small = shrink(pruned)
+        >>> pruned.count_params(), small.count_params()
+        (266610, 48212)
+    """
+    check_model(model, "shrink")
+    sparse = {id(layer) for layer in sparse_layers(model, "shrink")}
+    graph = channel_graph(model, input_shape)
+    masks = {id(link.layer): _connected(link) for link in graph.links}
+    reached, needed = graph.reached(masks), graph.needed(masks)
+    dead = needed & ~reached
+    constants = constant_inputs(model, graph, dead, input_shape)
+    keep = _kept(graph, needed & ~foldable(graph, dead, constants))
+    folded = folded_biases(graph, keep, constants)
+
+    replacements, cuts = {}, {}
+    for link in graph.links:
+        layer, outputs = link.layer, keep[link.outputs]
+        cuts[id(layer)] = (keep[link.inputs], outputs)
+        argument = "units" if isinstance(layer, keras.layers.Dense) else "filters"
+        is_sparse = id(layer) in sparse
+        if is_sparse or not outputs.all() or (id(layer) in folded and not layer.use_bias):
+            config = stock_config(layer) if is_sparse else layer.get_config()
+            config[argument] = int(outputs.sum())
+            config["use_bias"] = bool(layer.use_bias or id(layer) in folded)
+            replacements[id(layer)] = (stock_class(layer) if is_sparse else type(layer), config)
+    per_channel = {}
+    for layer, _, outputs in graph.calls:
+        if id(layer) in cuts:
+            continue
+        kept = keep[outputs.ids]
+        if isinstance(layer, keras.layers.Reshape) and not kept.all():
+            target = [int(n) if kept.shape[i] == 1 else int(kept.sum()) for i, n in enumerate(outputs.shape[1:])]
+            replacements[id(layer)] = (type(layer), {**layer.get_config(), "target_shape": target})
+        per_channel[id(layer)] = kept.ravel()
+    new = rebuild(model, replacements, "shrink", keep_shapes=False)
+    for old, small in zip(model._flatten_layers(), new._flatten_layers(), strict=True):
+        if id(old) in cuts:
+            _transfer_kernel(old, small, *cuts[id(old)], folded.get(id(old)))
+        else:
+            _transfer(old, small, per_channel.get(id(old)))
+    return new
+
+
+def _connected(link):
+    if isinstance(link.layer, SparseKernel) or not link.is_sliceable:
+        return link.mask()
+    kernel = dense_kernel(link.layer)
+    return (kernel != 0).reshape(-1, *kernel.shape[-2:]).any(axis=0)
+
+
+def _kept(graph, keep):
+    """The channels that stay: `keep`, and what cannot be taken out without them."""
+    keep = keep.copy()
+    keep[graph.inputs] = keep[graph.outputs] = True
+    tied = []
+    calls = {}
+    for step in graph.steps:
+        if isinstance(step, Mix) or (isinstance(step, Merge) and not step.aligned):
+            keep[step.sources] = keep[step.targets] = True
+        elif isinstance(step, Merge):
+            tied.append((step.sources, step.targets))
+        elif not step.is_sliceable:
+            keep[step.inputs] = keep[step.outputs] = True
+    keep[graph.whole] = True
+    # All calls of a layer lose the same channels.
+    for layer, inputs, outputs in graph.calls:
+        first = calls.setdefault(id(layer), (inputs.ids.ravel(), outputs.ids.ravel()))
+        for one, other in zip(first, (inputs.ids.ravel(), outputs.ids.ravel()), strict=True):
+            if len(one) == len(other) and not np.array_equal(one, other):
+                tied.append((one, other))
+    while True:
+        before = keep.copy()
+        for one, other in tied:
+            keep[one] = keep[other] = keep[one] | keep[other]
+        for link in graph.links:
+            if not keep[link.outputs].any():
+                keep[link.outputs[0]] = True  # no layer without an output
+        if np.array_equal(before, keep):
+            return keep
+
+
+def _transfer_kernel(old, new, inputs, outputs, folded):
+    new.kernel.assign(dense_kernel(old)[..., inputs, :][..., outputs])
+    if new.use_bias:
+        bias = ops.convert_to_numpy(old.bias) if old.use_bias else np.zeros(len(outputs))
+        new.bias.assign((bias if folded is None else bias + folded)[outputs])
+
+
+def _transfer(old, new, kept):
+    """Copies the weights of a layer that works channel by channel, along whichever axis has the channels."""
+    sources = [*old._trainable_variables, *old._non_trainable_variables, *(g.state for g in old._seed_generators)]
+    targets = [*new._trainable_variables, *new._non_trainable_variables, *(g.state for g in new._seed_generators)]
+    for source, target in zip(sources, targets, strict=True):
+        value = ops.convert_to_numpy(source)
+        for axis in range(value.ndim):
+            if value.shape[axis] != target.shape[axis]:
+                value = value.compress(kept, axis=axis)
+        target.assign(value)
