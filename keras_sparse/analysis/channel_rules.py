@@ -115,7 +115,10 @@ class Tracer:
     def _apply(self, operation, args, kwargs, outputs):
         if isinstance(operation, keras.Model) and not _is_subclassed(operation):
             given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
-            return self._run(_function(operation), given)
+            function = _function(operation)
+            for tensor, channels in zip(function.inputs, given, strict=True):
+                self.graph.calls.append((tensor._keras_history.operation, channels, channels))
+            return self._run(function, given)
         for kind in type(operation).__mro__:
             if kind.__name__ in self.rules:
                 result = self.rules[kind.__name__](operation, args, kwargs, outputs)

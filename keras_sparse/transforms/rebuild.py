@@ -5,8 +5,8 @@ import contextlib
 import keras
 import numpy as np
 from keras import ops
-from keras.src.saving.serialization_lib import ObjectSharingScope  # shared layers stay shared, as in `.keras` files
 
+from keras_sparse.analysis.layer_calls import input_specs
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
 
@@ -30,8 +30,9 @@ def rebuild(model, replacements, owner, keep_shapes=True):
             any configuration.
     """
     check_model(model, owner)
+    _check_sharing(model, owner)
     layers = {id(layer): layer for layer in model._flatten_layers()}
-    with _marked(layers, replacements), ObjectSharingScope():
+    with _marked(layers, replacements):
         try:
             saved = keras.saving.serialize_keras_object(model)
         except NotImplementedError as error:
@@ -44,11 +45,19 @@ def rebuild(model, replacements, owner, keep_shapes=True):
     _rewrite(saved, replacements, found, keep_shapes)
     missing = [layers[key] for key in replacements if key not in found]
     is_subclassed = not (isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth"))
-    build_config = model.get_build_config()
     if is_subclassed:
         saved.pop("build_config", None)  # parts are exchanged before they are built
-    with ObjectSharingScope(), keras.saving.custom_object_scope({type(x).__name__: type(x) for x in layers.values()}):
-        new = keras.saving.deserialize_keras_object(saved, safe_mode=False)  # the code is the caller's own
+    kinds = {type(layer) for layer in layers.values()}
+    own = {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("keras.", "keras_sparse."))}
+    with keras.saving.custom_object_scope(own):
+        try:
+            new = keras.saving.deserialize_keras_object(saved, safe_mode=False)  # the code is the caller's own
+        except TypeError as error:
+            # Keras wraps what a constructor says once for each level, with the whole configuration each time.
+            inner = error
+            while inner.__context__ is not None:
+                inner = inner.__context__
+            raise ValueError(str(inner)) from error
     for layer in missing:
         kind, config = replacements[id(layer)]
         place = _find(model, layer) if is_subclassed else None
@@ -58,9 +67,42 @@ def rebuild(model, replacements, owner, keep_shapes=True):
                 "which is made inside another layer. Exclude it, or let that layer take it as an argument."
             )
         _put(new, place, kind.from_config(config))
-    if not new.built:
-        new.build_from_config(build_config)
+    if is_subclassed:
+        new(input_specs(model, None))
+    _check_twins(model, new, owner, same_shapes=keep_shapes)
     return new
+
+
+def _check_sharing(model, owner):
+    """Refuses what Keras cannot load either: a layer that is called in a model and in another one inside it."""
+    homes = {}
+    for home in (m for m in model._flatten_layers() if isinstance(m, keras.Model)):
+        for layer in home.layers:
+            homes.setdefault(id(layer), (layer, set()))[1].add(home.name)
+    for layer, names in homes.values():
+        if len(names) > 1:
+            raise ValueError(
+                f"`model` of {owner} must not share a layer between nested models: Keras cannot make such a model again, "
+                f"nor load it from a file. Received: the layer {layer.name!r} in {', '.join(sorted(names))}. Share it "
+                "within one model."
+            )
+
+
+def _check_twins(model, new, owner, same_shapes):
+    """A configuration that leaves something out makes another model."""
+    old_layers, new_layers = list(model._flatten_layers()), list(new._flatten_layers())
+    wrong = [model.name] if len(old_layers) != len(new_layers) else []
+    for old, twin in zip(old_layers, new_layers, strict=False):
+        sparse = isinstance(old, SparseKernel) or isinstance(twin, SparseKernel)
+        shapes = [[tuple(v.shape) for v in x._trainable_variables] for x in (old, twin)]
+        if not twin.built or (same_shapes and not sparse and shapes[0] != shapes[1]):
+            wrong.append(old.name)
+    if wrong:
+        raise ValueError(
+            f"`model` of {owner} must have a configuration that makes the same model again. Received: the model "
+            f"{model.name!r}, which came back different in {', '.join(wrong)}. Give its class a `get_config` with all "
+            "arguments of the constructor (Keras does not record them for a subclassed model)."
+        )
 
 
 def check_model(model, owner):
@@ -138,7 +180,9 @@ def _find(owner, wanted, seen=None):
     elif isinstance(owner, dict):
         parts = owner.items()
     else:
-        parts = ((k, v) for k, v in vars(owner).items() if k not in ("_layers", "_tracker", "_functional"))
+        # What every model has, Keras and TensorFlow keep for themselves.
+        theirs = vars(keras.Sequential())
+        parts = ((k, v) for k, v in vars(owner).items() if k not in theirs and not k.startswith("_self_"))
     for key, part in list(parts):
         if part is wanted:
             return [key]

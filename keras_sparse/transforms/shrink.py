@@ -63,6 +63,10 @@ def shrink(model, input_shape=None):
         if isinstance(layer, keras.layers.Reshape) and not kept.all():
             target = [int(n) if kept.shape[i] == 1 else int(kept.sum()) for i, n in enumerate(outputs.shape[1:])]
             replacements[id(layer)] = (type(layer), {**layer.get_config(), "target_shape": target})
+        if isinstance(layer, keras.layers.InputLayer) and not kept.all():  # of a model inside
+            sizes = [n if kept.shape[i] == 1 else int(kept.sum()) for i, n in enumerate(outputs.shape[1:])]
+            batch_shape = (outputs.shape[0], *sizes)
+            replacements[id(layer)] = (type(layer), {**layer.get_config(), "batch_shape": batch_shape})
         per_channel[id(layer)] = kept.ravel()
     new = rebuild(model, replacements, "shrink", keep_shapes=False)
     for old, small in zip(model._flatten_layers(), new._flatten_layers(), strict=True):

@@ -1,0 +1,60 @@
+"""How much of the sparsity each layer takes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from keras_sparse import allocation
+
+SHAPES = [(2, 4), (3, 6), (2, 4, 6)]
+NETWORK = [(3, 3, 3, 64), (3, 3, 64, 128), (1, 1, 128, 256), (256, 10)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("uniform", [0.5, 0.5, 0.5]),
+        ("erdos_renyi", [0.2071, 0.4714, 0.5595]),
+        ("erdos_renyi_kernel", [0.0, 0.3095, 0.6548]),  # the first would need a density of 1.03
+    ],
+)
+def test_by_hand(name, expected):
+    np.testing.assert_allclose(allocation.get(name)(SHAPES, 0.5), expected, atol=5e-5)
+
+
+@pytest.mark.parametrize("name", allocation.ALLOCATIONS)
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.8, 0.95, 0.999])
+def test_together_they_make_the_sparsity(name, sparsity):
+    sparsities = allocation.get(name)(NETWORK, sparsity)
+    assert all(0 <= s < 1 for s in sparsities)
+    sizes = [math.prod(shape) for shape in NETWORK]
+    cut = sum(s * size for s, size in zip(sparsities, sizes, strict=True))
+    assert cut == pytest.approx(sparsity * sum(sizes), rel=1e-9, abs=1e-6)
+
+
+def test_a_larger_layer_is_sparser():
+    small, large = allocation.get("erdos_renyi")([(10, 10), (1000, 1000)], 0.9)
+    assert small < large
+    # The kernel's own size counts in one of the two only.
+    assert allocation.erdos_renyi([(3, 3, 8, 8), (1, 1, 8, 8)], 0.5) == pytest.approx([0.5, 0.5])
+    tall, flat = allocation.erdos_renyi_kernel([(3, 3, 8, 8), (1, 1, 8, 8)], 0.5)
+    assert tall > flat
+
+
+def test_a_function_of_ones_own():
+    assert allocation.get(lambda shapes, sparsity: [sparsity / 2 for _ in shapes])(SHAPES, 0.8) == [0.4] * 3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: allocation.get("erdos"), "`allocation` of allocation.get must be one of 'erdos_renyi'"),
+        (lambda: allocation.uniform([(4,)], 0.5), "`kernel_shapes` of uniform must be a list of shapes"),
+        (lambda: allocation.erdos_renyi(SHAPES, 1.0), "`sparsity` of erdos_renyi must be a number in [0, 1)"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert message in str(caught.value)

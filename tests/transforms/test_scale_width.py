@@ -1,0 +1,104 @@
+"""The depth multiplier."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_sparse as ks
+
+
+def convolution_weights(model):
+    rows = ks.analysis.profile(model).rows
+    return sum(row.stored_parameters for row in rows if row.kind == "Conv2D")
+
+
+@pytest.mark.parametrize(("multiplier", "parameters", "macs"), [(0.5, 5_438_000, 1433), (0.8, 13_997_560, 3697)])
+def test_inception_v3(multiplier, parameters, macs):
+    """PAPERS.md's rule: 5.44M and 1.43B at 0.5; 14.0M at 0.8, where the paper prints 13M."""
+    model = ks.scale_width(keras.applications.InceptionV3(weights=None), multiplier)
+    rows = [row for row in ks.analysis.profile(model).rows if row.kind == "Conv2D"]
+    assert sum(row.stored_parameters for row in rows) == parameters
+    assert round(sum(row.macs for row in rows) / 1e6) == macs
+
+
+@pytest.mark.parametrize(
+    "constructor",
+    [
+        lambda: keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=5),
+        lambda: keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=5),
+        lambda: ks.applications.SparseNet(16, 8, bottleneck=True, input_shape=(32, 32, 3), classes=5),
+        lambda: ks.applications.ResNet(20, 8, input_shape=(32, 32, 3), classes=5),
+        lambda: ks.applications.FractalNet(2, (8, 16), input_shape=(32, 32, 3), classes=5),
+    ],
+    ids=["mobilenet", "squeeze", "sparsenet", "resnet", "fractalnet"],
+)
+def test_any_model(constructor, tmp_path):
+    model = constructor()
+    narrow = ks.scale_width(model, 0.5)
+    assert [layer.name for layer in narrow._flatten_layers()] == [layer.name for layer in model._flatten_layers()]
+    assert narrow.output_shape == model.output_shape
+    assert 0.2 < convolution_weights(narrow) / convolution_weights(model) < 0.36
+    narrow.save(tmp_path / "m.keras")
+    x = np.ones((1, 32, 32, 3), "float32")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(again(x)), keras.ops.convert_to_numpy(narrow(x)))
+
+
+def small(outputs=True):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(10, 3, name="a")(inputs)
+    x = layers.Conv2D(7, 3, name="b")(x)
+    if not outputs:
+        return keras.Model(inputs, x)
+    x = layers.Dense(20, name="hidden")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(4, name="top")(x))
+
+
+def widths(model):
+    return [getattr(x, "filters", getattr(x, "units", None)) for x in model.layers if hasattr(x, "kernel")]
+
+
+def test_rounding_and_what_keeps_its_width():
+    assert widths(ks.scale_width(small(), 0.3)) == [3, 3, 20, 4]  # ceil(3), ceil(2.1)
+    assert widths(ks.scale_width(small(), 0.3, include_dense=True)) == [3, 3, 6, 4]
+    assert widths(ks.scale_width(small(), 0.3, exclude="first")) == [10, 3, 20, 4]
+    assert widths(ks.scale_width(small(), 2)) == [20, 14, 20, 4]
+    assert widths(ks.scale_width(small(outputs=False), 0.3)) == [3, 7]
+
+
+def test_dense_networks_are_scaled_where_there_is_nothing_else():
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(10), layers.Dense(3)])
+    assert widths(ks.scale_width(model, 0.5)) == [5, 3]
+
+
+def test_groups_stay_whole():
+    model = keras.Sequential([keras.Input((8, 8, 8)), layers.Conv2D(12, 3, groups=4), layers.Conv2D(2, 1)])
+    assert ks.scale_width(model, 0.3).layers[0].filters == 4
+
+
+def test_with_sparse_connections():
+    """The paper's hybrid: fewer filters, and few connections between them."""
+    hybrid = ks.scale_width(ks.sparsify(small(), 0.5, exclude="last", seed=0), 0.5)
+    assert [layer.mask.sum(axis=0).max() for layer in hybrid.layers if hasattr(layer, "mask")] == [2, 3, 32]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ks.scale_width(small(), 0), "`multiplier` of scale_width must be a number in"),
+        (lambda: ks.scale_width(small(), 0.5, exclude=["a", "b"], include_dense=False), "must have layers to scale"),
+        (lambda: ks.scale_width(small(), 0.5, exclude="c"), "`exclude` of scale_width must name layers"),
+        (lambda: ks.scale_width(stubborn(), 0.5), "must take other widths"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def stubborn():
+    inputs = keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    return keras.Model(inputs, layers.Dense(2)(layers.Add()([x, inputs])))
