@@ -3,6 +3,7 @@
 keras-sparse train                                    # SparseNet beside DenseNet, under two minutes
 keras-sparse profile --model resnet --depth 56
 keras-sparse models
+keras-sparse topologies --fan-in 784 --fan-out 300
 """
 
 import argparse
@@ -10,7 +11,7 @@ import os
 import sys
 
 from keras_sparse import __version__
-from keras_sparse.commands import models, profile, train
+from keras_sparse.commands import models, profile, topologies, train
 
 
 def main(argv=None):
@@ -45,7 +46,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, profile, models):
+    for command in (train, profile, models, topologies):
         command.add(commands)
     return parser
 
