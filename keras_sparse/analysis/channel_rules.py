@@ -67,6 +67,7 @@ class Tracer:
             "BaseConvTranspose": self.transposed_convolution,
             "BaseDepthwiseConv": self.depthwise,
             "BaseSeparableConv": self.separable,
+            "TimeDistributed": self.time_distributed,
         }
 
     def trace(self, model, input_shape=None):
@@ -79,8 +80,8 @@ class Tracer:
         # One node for each entry of the last axis (or the first, with channels first): positions look alike.
         channels = keras.tree.map_structure(self._input, specs)
         graph.inputs = np.concatenate([c.ids.ravel() for c in keras.tree.flatten(channels)])
-        if hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential):
-            outputs = self._run(_function(model), keras.tree.flatten(channels))
+        if functional_graph(model) is not None:
+            outputs = self._run(functional_graph(model), keras.tree.flatten(channels))
         else:
             outputs = self._traced(model, (channels,), {})
             if outputs is None:
@@ -113,9 +114,9 @@ class Tracer:
         return [values[id(tensor)] for tensor in function.outputs]
 
     def _apply(self, operation, args, kwargs, outputs):
-        if isinstance(operation, keras.Model) and not _is_subclassed(operation):
+        function = functional_graph(operation)
+        if function is not None:
             given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
-            function = _function(operation)
             for tensor, channels in zip(function.inputs, given, strict=True):
                 self.graph.calls.append((tensor._keras_history.operation, channels, channels))
             return self._run(function, given)
@@ -294,6 +295,12 @@ class Tracer:
     def dense(self, operation, args, kwargs, outputs):
         return self._link(operation, _first(args, kwargs), -1, operation.units, outputs[0].shape)
 
+    def time_distributed(self, operation, args, kwargs, outputs):
+        # A dense layer looks at the last axis, whatever stands before it; others are followed as far as that goes.
+        if isinstance(operation.layer, keras.layers.Dense):
+            return self.dense(operation.layer, args, kwargs, outputs)
+        return self._traced(operation, args, kwargs)
+
     def _axis(self, operation):
         return 0 if operation.data_format == "channels_first" else -1
 
@@ -335,9 +342,8 @@ def _first(args, kwargs):
     return next(c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels))
 
 
-def _function(model):
-    return model._functional if isinstance(model, keras.Sequential) else model
-
-
-def _is_subclassed(model):
-    return not (isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth"))
+def functional_graph(model):
+    """The `keras.Function` that a functional or sequential model is, or None for all else."""
+    if isinstance(model, keras.Sequential):
+        return model._functional  # None before it is built
+    return model if isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth") else None

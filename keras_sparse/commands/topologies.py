@@ -59,7 +59,15 @@ def run(arguments):
                 f"{report.spectral_gap:.4g}",
             )
         )
-    titles = ("topology", "connections", "out-degree", "in-degree", "unread inputs", "alg. connectivity", "spectral gap")
+    titles = (
+        "topology",
+        "connections",
+        "out-degree",
+        "in-degree",
+        "unread inputs",
+        "alg. connectivity",
+        "spectral gap",
+    )
     print(text_table(titles, rows))
     return 0
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.analysis.layer_calls import input_specs
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
@@ -44,7 +45,7 @@ def rebuild(model, replacements, owner, keep_shapes=True):
     found = set()
     _rewrite(saved, replacements, found, keep_shapes)
     missing = [layers[key] for key in replacements if key not in found]
-    is_subclassed = not (isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth"))
+    is_subclassed = functional_graph(model) is None
     if is_subclassed:
         saved.pop("build_config", None)  # parts are exchanged before they are built
     kinds = {type(layer) for layer in layers.values()}
@@ -82,9 +83,9 @@ def _check_sharing(model, owner):
     for layer, names in homes.values():
         if len(names) > 1:
             raise ValueError(
-                f"`model` of {owner} must not share a layer between nested models: Keras cannot make such a model again, "
-                f"nor load it from a file. Received: the layer {layer.name!r} in {', '.join(sorted(names))}. Share it "
-                "within one model."
+                f"`model` of {owner} must not share a layer between nested models: Keras cannot make such a model "
+                f"again, nor load it from a file. Received: the layer {layer.name!r} in {', '.join(sorted(names))}. Share "
+                "it within one model."
             )
 
 

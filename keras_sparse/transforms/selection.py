@@ -11,7 +11,7 @@ from keras_sparse.analysis.channel_graph import Link, Merge
 PLACES = ("first", "last")
 
 
-def select(argument, chosen, graph, owner):
+def select(argument, chosen, graph, owner, others=()):
     """The layers that `chosen` names among those with a kernel.
 
     Args:
@@ -20,6 +20,7 @@ def select(argument, chosen, graph, owner):
             the model's inputs) or "last" (what makes its outputs).
         graph: `ChannelGraph` of the model.
         owner: String, the function that an error names.
+        others: List of layers beside those of the graph.
 
     Returns:
         Dictionary from `id` to layer.
@@ -28,7 +29,7 @@ def select(argument, chosen, graph, owner):
         ValueError: If something matches no layer.
     """
     chosen = [] if chosen is None else chosen if isinstance(chosen, (list, tuple, set)) else [chosen]
-    layers = {id(link.layer): link.layer for link in graph.links}
+    layers = {id(layer): layer for layer in (*(link.layer for link in graph.links), *others)}
     selected = {}
     for one in chosen:
         if isinstance(one, keras.layers.Layer):

@@ -72,7 +72,10 @@ def sparsify(
     check_model(model, "sparsify")
     seed = random.randrange(2**31) if seed is None else checks.integer("seed", seed, "sparsify", minimum=0)
     graph = channel_graph(model)
-    excluded = select("exclude", exclude, graph, "sparsify")
+    called = {id(link.layer) for link in graph.links}
+    out_of_sight = [x for x in model._flatten_layers() if type(x) in TWINS and x.built and id(x) not in called]
+    excluded = select("exclude", exclude, graph, "sparsify", others=out_of_sight)
+    _check_in_sight([layer for layer in out_of_sight if id(layer) not in excluded])
     targets = {
         id(link.layer): link.layer
         for link in graph.links
@@ -114,6 +117,15 @@ def _topology(topology, sparsity, block_size, seed, layer):
     if not isinstance(topology, topologies.Topology):
         return topologies.get(topology, sparsity=sparsity, block_size=block_size, seed=seed, owner=layer)
     return type(topology).from_config({**topology.get_config(), "seed": seed})
+
+
+def _check_in_sight(layers_left):
+    if layers_left:
+        names = ", ".join(layer.name for layer in layers_left)
+        raise ValueError(
+            f"`model` of sparsify must be such that its calls can be followed. Received: the layers {names}, which are "
+            "never called, or inside a layer whose `call` does not run on symbolic tensors. Exclude them."
+        )
 
 
 def _check_plain(targets):

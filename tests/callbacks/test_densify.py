@@ -69,7 +69,8 @@ def test_ends_dense_and_old_connections_stay(format):
     before = [layer.mask for layer in sparse_of(network)]
     history = fit(network, Densify(Doubling(0.25, period=4)), epochs=4).history
     assert all(layer.mask.all() for layer in sparse_of(network))
-    assert history["density"] == sorted(history["density"]) and history["density"][-1] == 1.0
+    assert history["density"] == sorted(history["density"])
+    assert history["density"][-1] == 1.0
     network = model(format)
     fit(network, Densify(lambda step: 0.5), epochs=1)
     for old, layer in zip(before, sparse_of(network), strict=True):
@@ -91,8 +92,7 @@ def test_new_connections_start_at_zero_so_that_the_function_does_not_jump(format
         np.testing.assert_allclose(numpy(network(X)), numpy(after(X)), rtol=1e-5, atol=1e-6)
     else:  # between epochs: at the start of the next, whose first batch sees the old function
         assert round(float(network.layers[2].mask.mean()), 2) == 0.1
-        losses = [fit(m, Densify(lambda step: 0.9 if grows else 0.1)).history["loss"] for m, grows in
-                  ((network, True), (after, False))]  # fmt: skip
+        losses = [fit(m, Densify(lambda step, d=d: d)).history["loss"] for m, d in ((network, 0.9), (after, 0.1))]
         assert round(float(network.layers[2].mask.mean()), 2) == 0.9
         assert losses[0] != losses[1]
     assert not np.allclose(expected, numpy(network(X)))
@@ -107,7 +107,9 @@ def test_new_connections_by_the_initializer(format):
         new = layer.mask & ~mask
         now = layer.dense_kernel()
         np.testing.assert_array_equal(now[..., mask], kernel[..., mask])
-        assert new.any() and (now[..., new] != 0).all() and (now[..., ~layer.mask] == 0).all()
+        assert new.any()
+        assert (now[..., new] != 0).all()
+        assert (now[..., ~layer.mask] == 0).all()
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adamw", "momentum"])

@@ -24,7 +24,7 @@ def test_config_round_trip(name):
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
 @pytest.mark.parametrize("step", [-1, 1.5, "now"])
 def test_a_step_is_a_count(name, step):
-    with pytest.raises(ValueError, match="`step` of .* must be an integer >= 0"):
+    with pytest.raises(ValueError, match=r"`step` of .* must be an integer >= 0"):
         schedules.get(name, **EXAMPLES[name])(step)
 
 

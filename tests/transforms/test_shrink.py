@@ -86,7 +86,8 @@ def test_a_constant_moves_into_a_layer_without_bias():
     model = keras.Model(inputs, layers.Conv2D(2, 1, use_bias=False, name="second")(first(inputs)))
     first.bias.assign([0.1, 0.2, 0.7])
     small = ks.shrink(model)
-    assert small.get_layer("first").filters == 2 and small.get_layer("second").use_bias
+    assert small.get_layer("first").filters == 2
+    assert small.get_layer("second").use_bias
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype("float32")
     np.testing.assert_allclose(numpy(small(x)), numpy(model(x)), rtol=1e-5, atol=1e-6)
 

@@ -74,7 +74,8 @@ def test_weights_that_stay_connected_are_kept_and_the_model_is_not_touched():
         np.testing.assert_array_equal(old, new)
     for layer in model.layers:
         twin = sparse.get_layer(layer.name)
-        assert type(twin) is MaskedDense and twin.activation is layer.activation
+        assert type(twin) is MaskedDense
+        assert twin.activation is layer.activation
         np.testing.assert_array_equal(twin.dense_kernel(), numpy(layer.kernel) * twin.mask)
         np.testing.assert_array_equal(numpy(twin.bias), numpy(layer.bias))
 
@@ -122,7 +123,8 @@ def test_connections_of_unread_filters_move_to_others():
     model = perceptron((64, 10))
     sparse = ks.sparsify(model, None, allocation={"hidden_0": 0.9, "hidden_1": 0.99}, seed=0)
     first, second = sparse.layers[0].mask, sparse.layers[1].mask
-    assert second.sum() == 10 and first.sum() == 64 * 2
+    assert second.sum() == 10
+    assert first.sum() == 64 * 2
     assert np.array_equal(first.any(axis=0), second.any(axis=1))
 
 
@@ -221,7 +223,7 @@ class Forgetful(Pair):
 def test_subclassed_with_half_a_configuration():
     model = Forgetful(16)
     model(np.ones((2, 10)))
-    with pytest.raises(ValueError, match="which came back different in .* Give its class a `get_config`"):
+    with pytest.raises(ValueError, match=r"which came back different in .* Give its class a `get_config`"):
         ks.sparsify(model, 0.6, exclude="first")
 
 
@@ -295,6 +297,52 @@ def lora():
     model = perceptron()
     model.layers[0].enable_lora(2)
     return model
+
+
+class Opaque(layers.Layer):
+    """Cannot be followed on symbolic tensors."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def build(self, input_shape):
+        if not self.inner.built:
+            self.inner.build(input_shape)
+
+    def call(self, x):
+        return 1 / 0 if isinstance(x, keras.KerasTensor) else self.inner(x)
+
+    def compute_output_spec(self, x):
+        return self.inner.compute_output_spec(x)
+
+    def get_config(self):
+        return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "inner": keras.saving.deserialize_keras_object(config["inner"])})
+
+
+def opaque():
+    return keras.Sequential([keras.Input((4,)), Opaque(layers.Dense(3, name="unseen")), layers.Dense(2, name="seen")])
+
+
+def test_layers_out_of_sight_are_named_and_may_be_excluded():
+    with pytest.raises(ValueError, match="Received: the layers unseen, which are never called, or inside"):
+        ks.sparsify(opaque(), 0.5)
+    sparse = ks.sparsify(opaque(), 0.5, exclude="unseen")
+    assert set(sparse_layers(sparse)) == {"seen"}
+
+
+def test_time_distributed():
+    model = keras.Sequential(
+        [keras.Input((7, 6)), layers.TimeDistributed(layers.Dense(5, name="each")), layers.LSTM(3)]
+    )
+    sparse = ks.sparsify(model, 0.5, seed=0)
+    assert set(sparse_layers(sparse)) == {"each"}
+    assert ks.analysis.is_path_connected(sparse)
+    assert sparse(np.ones((2, 7, 6))).shape == (2, 3)
 
 
 class Hiding(layers.Layer):
