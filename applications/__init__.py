@@ -4,23 +4,33 @@
 >>> model.count_params()
 """
 
+from keras_sparse.applications.cifarnet import CifarNet
 from keras_sparse.applications.densenet import DenseNet, DenseNet121, DenseNet169, DenseNet201, DenseNet264
 from keras_sparse.applications.fractalnet import FractalNet
+from keras_sparse.applications.lenet import LeNet5, LeNet_300_100
+from keras_sparse.applications.mlp import MLP
+from keras_sparse.applications.mnist_convnet import MNIST_ConvNet
 from keras_sparse.applications.preprocessing import preprocess_input
 from keras_sparse.applications.resnet import ResNet, ResNet50, ResNet101, ResNet152
 from keras_sparse.applications.sparsenet import SparseNet, SparseNet121, SparseNet169, SparseNet201
 from keras_sparse.applications.transplant import transplant_weights
+from keras_sparse.applications.vgg16n import VGG16n
 from keras_sparse.registry import Registry
 
 MODELS = Registry(
     "model",
     [
+        CifarNet,
         DenseNet,
         DenseNet121,
         DenseNet169,
         DenseNet201,
         DenseNet264,
         FractalNet,
+        LeNet5,
+        LeNet_300_100,
+        MLP,
+        MNIST_ConvNet,
         ResNet,
         ResNet50,
         ResNet101,
@@ -29,6 +39,7 @@ MODELS = Registry(
         SparseNet121,
         SparseNet169,
         SparseNet201,
+        VGG16n,
     ],
 )
 
@@ -38,7 +49,7 @@ def list_models():
 
     Example:
         >>> list_models()[:3]
-        ['densenet', 'densenet121', 'densenet169']
+        ['cifarnet', 'densenet', 'densenet121']
     """
     return MODELS.names()
 
@@ -56,13 +67,18 @@ def get_model(name, **arguments):
 
 
 __all__ = [
+    "MLP",
     "MODELS",
+    "CifarNet",
     "DenseNet",
     "DenseNet121",
     "DenseNet169",
     "DenseNet201",
     "DenseNet264",
     "FractalNet",
+    "LeNet5",
+    "LeNet_300_100",
+    "MNIST_ConvNet",
     "ResNet",
     "ResNet50",
     "ResNet101",
@@ -71,6 +87,7 @@ __all__ = [
     "SparseNet121",
     "SparseNet169",
     "SparseNet201",
+    "VGG16n",
     "get_model",
     "list_models",
     "preprocess_input",

@@ -1,6 +1,7 @@
 """The arguments that every constructor shares with `keras.applications`: input, top, weights."""
 
 import dataclasses
+import functools
 import inspect
 import numbers
 from pathlib import Path
@@ -17,7 +18,7 @@ SHARED_DOC = """\
             trained weights are published; `transplant_weights` takes over those of `keras.applications`.
         input_tensor: Keras tensor to build on, instead of a new input.
         input_shape: Tuple without the batch axis, in the order of `keras.config.image_data_format()`. Images of the
-            papers' size with three channels by default.
+            papers' size by default.
         pooling: None, "avg" or "max": what follows the last feature map if `include_top` is False.
         classes: Integer, number of classes.
         classifier_activation: Activation of the classifier; None for logits.
@@ -55,8 +56,17 @@ class Conventions:
                 "`transplant_weights`.",
             )  # fmt: skip
 
-    def image(self, default_size, minimum_size):
-        """The input of the network, checked: height and width are `default_size` unless given."""
+    def image(self, default_size, minimum_size, channels=3, known=False, flat=False):
+        """The input of the network, checked.
+
+        Args:
+            default_size: Integer, height and width unless given.
+            minimum_size: Integer.
+            channels: Integer, channels unless given.
+            known: Boolean, whether height and width must be given as numbers, for a network that flattens its map.
+            flat: Boolean, whether vectors will do as well.
+        """
+        check = functools.partial(self._check_shape, minimum_size=minimum_size, known=known or flat, flat=flat)
         if self.input_tensor is not None:
             if not keras.backend.is_keras_tensor(self.input_tensor):
                 raise checks.error(
@@ -68,37 +78,39 @@ class Conventions:
                     "input_shape", self.owner, f"that of `input_tensor`, {self.input_tensor.shape[1:]}",
                     self.input_shape, "Pass only one of the two.",
                 )  # fmt: skip
-            self._check_shape(tuple(self.input_tensor.shape[1:]), minimum_size)
+            check(tuple(self.input_tensor.shape[1:]))
             return self.input_tensor
         default = [default_size, default_size]
-        default.insert(self.axis - 1, 3)
+        default.insert(self.axis - 1, channels)
         shape = default if self.input_shape is None else self.input_shape
         shape = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
-        self._check_shape(shape, minimum_size)
+        check(shape)
         return layers.Input(shape=shape)
 
-    def _check_shape(self, shape, minimum_size):
+    def _check_shape(self, shape, minimum_size, known, flat):
         sizes = shape[:2] if self.data_format == "channels_last" else shape[1:]
         right = (
-            len(shape) == 3
+            (len(shape) == 3 or (flat and len(shape) == 1))
+            and not (known and None in shape)
             and all(size is None or (isinstance(size, numbers.Integral) and size >= 1) for size in shape)
-            and shape[self.axis - 1] is not None
+            and shape[min(self.axis, len(shape)) - 1] is not None
             and all(size is None or size >= minimum_size for size in sizes)
         )
         if not right:
             order = "height, width, channels" if self.axis == 3 else "channels, height, width"
             raise checks.error(
                 "input_shape", self.owner,
-                f"three numbers ({order}) with height and width >= {minimum_size}", shape,
+                f"three numbers ({order}) with height and width >= {minimum_size}{', or one number' * flat}", shape,
                 "Resize the images, or check the order of the axes.",
             )  # fmt: skip
 
-    def classify(self, x, features=None):
+    def classify(self, x, features=None, dense=None):
         """The end of the network, from its last feature map.
 
         Args:
             x: Feature map.
             features: Function from the feature map to the classifier's input; global average by default.
+            dense: Function that applies a dense layer, `dense(x, units, **options)`; a stock `Dense` by default.
         """
         options = {"data_format": self.data_format}
         if self.include_top:
@@ -106,12 +118,13 @@ class Conventions:
             x = (features or average)(x)
             # Under mixed precision the probabilities must not be in half precision.
             half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
-            return layers.Dense(
+            return (dense or _dense)(
+                x,
                 self.classes,
                 activation=self.classifier_activation,
                 dtype="float32" if half else None,
                 name="predictions",
-            )(x)
+            )
         if self.pooling == "avg":
             x = layers.GlobalAveragePooling2D(name="avg_pool", **options)(x)
         elif self.pooling == "max":
@@ -127,34 +140,44 @@ class Conventions:
         return model
 
 
-SHARED = [field for field in dataclasses.fields(Conventions) if field.name != "owner"]
+def _dense(x, units, **options):
+    return layers.Dense(units, **options)(x)
 
 
-def constructor(classes, name=None, **fixed):
+def _fields(kind):
+    return [field for field in dataclasses.fields(kind) if field.name != "owner"]
+
+
+def constructor(classes, name=None, twin=None, **fixed):
     """Makes a constructor with the shared arguments from a function that takes them as one `Conventions`.
 
     Args:
         classes: Integer, default number of classes.
         name: String, name of the constructor; that of the function by default.
+        twin: Dataclass like `SparseTwin`, whose fields are arguments of the constructor, too; the function takes an
+            instance of it as its second argument. Or None.
         **fixed: Arguments of the function that the constructor does not offer.
 
     Returns:
-        A decorator. The function's docstring may hold `{name}` and `{shared}`, the documentation of what is shared.
+        A decorator. The function's docstring may hold `{name}`, and `{shared}` and `{twin}`, the documentation of those
+        arguments.
     """
+    kinds = [Conventions] if twin is None else [Conventions, twin]
 
     def decorate(function):
         owner = name or function.__name__
         defaults = {"classes": classes, "name": owner.lower()}
-        own = list(inspect.signature(function).parameters.values())[1:]
-        shared = [
+        own = list(inspect.signature(function).parameters.values())[len(kinds) :]
+        common = [
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
                 default=defaults.get(field.name, field.default),
             )
-            for field in SHARED
+            for kind in reversed(kinds)
+            for field in _fields(kind)
         ]
-        signature = inspect.Signature([p for p in own if p.name not in fixed] + shared)
+        signature = inspect.Signature([p for p in own if p.name not in fixed] + common)
 
         def construct(*args, **kwargs):
             try:
@@ -163,13 +186,18 @@ def constructor(classes, name=None, **fixed):
                 raise TypeError(f"{owner}() {error}. It takes: {', '.join(signature.parameters)}.") from None
             bound.apply_defaults()
             arguments = {**bound.arguments, **fixed}
-            conventions = Conventions(owner=owner, **{field.name: arguments.pop(field.name) for field in SHARED})
-            return function(conventions, **arguments)
+            shared = [
+                kind(owner=owner, **{field.name: arguments.pop(field.name) for field in _fields(kind)})
+                for kind in kinds
+            ]
+            return function(*shared, **arguments)
 
         construct.__signature__ = signature
         construct.__name__ = construct.__qualname__ = owner
         construct.__module__ = function.__module__
         construct.__doc__ = function.__doc__.replace("{name}", owner).replace("{shared}", SHARED_DOC.lstrip())
+        if twin is not None:
+            construct.__doc__ = construct.__doc__.replace("{twin}", twin.ARGUMENTS_DOC.lstrip())
         return construct
 
     return decorate

@@ -1,3 +1,4 @@
+import keras
 import pytest
 
 from keras_sparse.applications import list_models
@@ -98,9 +99,33 @@ def test_options_reach_the_recipe():
     assert (recipe.batch_size, recipe.precision) == (64, "mixed_bfloat16")
 
 
-def test_profile_of_a_name_and_of_a_file(tmp_path, capsys):
-    import keras
+def test_a_sparse_twin_is_trained_beside_another(tmp_path, capsys):
+    command = "train --model lenet_300_100 mlp --width 0.2 --sparsity 0.9 --topology expander --format compact"
+    command += f" --epochs 1 --examples 60 --quiet --output {tmp_path / 'out'}"
+    assert main(command.split()) == 0
+    table = capsys.readouterr().out
+    assert "lenet_300_100 width=0.2 sparsity=0.9 topology=expander format=compact  digits" in table
+    again = keras.saving.load_model(tmp_path / "out" / "lenet_300_100" / "best.keras")
+    assert again.get_layer("hidden1").mask.sum() == 256 * 6
 
+
+def test_options_of_sparse_twins_reach_the_recipe():
+    command = "train --model mlp --hidden 500 300 --activation relu --sparsity 0.9 0.5 --topology rotating expander"
+    (recipe,) = recipes_of(build_parser().parse_args([*command.split(), "--sparse-layers", "hidden1", "predictions"]))
+    assert recipe.model_arguments == {
+        "hidden": [500, 300],
+        "activation": "relu",
+        "sparsity": [0.9, 0.5],
+        "topology": ["rotating", "expander"],
+        "sparse_layers": ["hidden1", "predictions"],
+    }
+    (recipe,) = recipes_of(
+        build_parser().parse_args(["train", "--model", "lenet5", "--width", "2", "--sparsity", "same_connections"])
+    )
+    assert recipe.model_arguments == {"width": 2.0, "sparsity": "same_connections"}
+
+
+def test_profile_of_a_name_and_of_a_file(tmp_path, capsys):
     assert main(["profile", "--model", "sparsenet", "--depth", "40", "--growth-rate", "12", "--bottleneck"]) == 0
     printed = capsys.readouterr().out
     assert "124,246" in printed
@@ -148,6 +173,9 @@ def test_no_command_prints_the_help(capsys):
         ("train --batch-size 99999999999999999999", "`batch_size` of Recipe"),
         ("train --recipe nowhere.json", "nowhere.json"),
         ("train --model resnet --pattern window:x", "Write it as in 'window:5'"),
+        ("train --model mlp --topology expander", "`--topology` is of sparse layers, and there are none"),
+        ("train --model mlp --sparsity 2", "`sparsity` of MLP must be a number in [0, 1). Received: sparsity=2.0"),
+        ("profile --model sparsenet --sparsity 0.5", "`--sparsity` is not for sparsenet"),
         ("profile --model densenet121 --input-shape 224 224", "three numbers"),
     ],
 )
@@ -161,7 +189,9 @@ def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_pa
     assert printed.out == ""
 
 
-@pytest.mark.parametrize("command", ["train --epochs two", "train --bogus", "fly", "profile", "train --precision half"])
+@pytest.mark.parametrize(
+    "command", ["train --epochs two", "train --bogus", "fly", "profile", "train --precision half", "train --sparsity x"]
+)
 def test_unusable_command_lines_exit_with_2(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(command.split())

@@ -3,11 +3,16 @@
 import argparse
 import inspect
 
+from keras_sparse import topologies
 from keras_sparse.applications import MODELS
+from keras_sparse.applications.sparse_twin import SAME_CONNECTIONS
+from keras_sparse.layers.sparse_kernel import FORMATS
+
+TWIN_OPTIONS = ("width", "sparsity", "topology", "sparse_layers", "format", "block_size")
 
 OPTIONS = (
     "depth", "growth_rate", "bottleneck", "compression", "pattern", "base", "operator", "stem_filters", "aggregation",
-    "columns", "filters", "drop_path",
+    "columns", "filters", "drop_path", "hidden", "activation", "input_dropout", "dropout", *TWIN_OPTIONS,
 )  # fmt: skip
 
 DEFAULTS = {
@@ -31,12 +36,38 @@ def add_model_options(command):
     model.add_argument("--columns", type=int, help="of fractalnet")
     model.add_argument("--filters", type=int, nargs="+", metavar="N", help="of fractalnet, one a block")
     model.add_argument("--drop-path", type=float, help="of fractalnet")
+    model.add_argument("--hidden", type=int, nargs="+", metavar="N", help="of mlp, units of each hidden layer")
+    model.add_argument("--activation", help="of mlp: sigmoid, relu, ...")
+    model.add_argument("--input-dropout", type=float, help="of mlp")
+    model.add_argument("--dropout", type=float, help="of mlp, fractalnet, cifarnet and mnist_convnet")
+    sparse = command.add_argument_group("sparse twin (of the models that `keras-sparse models` says have one)")
+    sparse.add_argument("--width", type=float, metavar="X", help="multiplies units and filters: 100, or 0.5")
+    sparse.add_argument(
+        "--sparsity",
+        type=_sparsity,
+        nargs="+",
+        metavar="S",
+        help=f"fraction of zeros, one or one a sparse layer; or {SAME_CONNECTIONS}, as many connections as at width 1",
+    )
+    sparse.add_argument(
+        "--topology", nargs="+", metavar="NAME", help=f"one, or one a sparse layer: {', '.join(topologies.NAMED)}"
+    )
+    sparse.add_argument("--sparse-layers", nargs="+", metavar="NAME", help="other layers than those of the papers")
+    sparse.add_argument("--format", choices=FORMATS, help="weights for all pairs and a mask, or for connections only")
+    sparse.add_argument("--block-size", type=int, metavar="B", help="connections come in dense blocks of this size")
+
+
+def _sparsity(text):
+    try:
+        return text if text == SAME_CONNECTIONS else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor {SAME_CONNECTIONS}") from None
 
 
 def given_options(arguments, names=OPTIONS):
     """The options that were given; a list of one value is that value where a single one is usual."""
     values = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    for name in ("growth_rate", "pattern"):
+    for name in ("growth_rate", "pattern", "sparsity", "topology"):
         if isinstance(values.get(name), list) and len(values[name]) == 1:
             values[name] = values[name][0]
     return values
@@ -58,4 +89,7 @@ def model_arguments(model, given):
     for name in given:
         if name not in accepted:
             raise ValueError(f"`{flag(name)}` is not for {model}, which takes {', '.join(map(flag, accepted))}.")
+    for name in TWIN_OPTIONS[2:]:
+        if name in given and not given.get("sparsity"):
+            raise ValueError(f"`{flag(name)}` is of sparse layers, and there are none. Pass --sparsity, too.")
     return {**DEFAULTS.get(model, {}), **given}

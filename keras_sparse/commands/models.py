@@ -4,7 +4,7 @@ import inspect
 
 from keras_sparse.applications import MODELS, list_models
 from keras_sparse.commands import add_command
-from keras_sparse.commands.model_options import DEFAULTS, accepted_options, flag
+from keras_sparse.commands.model_options import DEFAULTS, TWIN_OPTIONS, accepted_options, flag
 
 
 def add(commands):
@@ -18,10 +18,17 @@ def add(commands):
 
 
 def run(arguments):
+    twin = None
     for name in list_models():
         documentation = inspect.getdoc(MODELS.lookup(name, "models"))
         summary = documentation.split("\n", 1)[0].split(": ")[0].rstrip(".")
-        print(f"{name:13} {summary}\n{'':13} {' '.join(_option(name, option) for option in accepted_options(name))}")
+        accepted = accepted_options(name)
+        options = [_option(name, option) for option in accepted if option not in TWIN_OPTIONS]
+        if set(TWIN_OPTIONS) <= set(accepted):
+            twin = name
+            options.append("[sparse twin]")
+        print(f"{name:13} {summary}\n{'':13} {' '.join(options)}")
+    print(f"[sparse twin] {' '.join(_option(twin, option) for option in TWIN_OPTIONS)}")
     return 0
 
 
