@@ -1,4 +1,5 @@
 """How the product with a sparse kernel is computed.
 
-`compact` works from values and indices with stock operations, on every Keras backend.
+`masked` is a dense kernel and a mask, `compact` works from values and indices; both with stock operations, on every
+Keras backend.
 """

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_sparse.kernels.masked import after_update, masked
 from keras_sparse.topologies import FromMask
 
 
@@ -31,12 +32,24 @@ class MaskConstraint(keras.constraints.Constraint):
         self.constraint = keras.constraints.get(constraint)
         # A variable is read each time, so that connections may move.
         self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
+        self._unsure = None
         self._mask_in_forward_pass = None
 
     def __call__(self, value):
-        if self.constraint is not None:
-            value = self.constraint(value)
-        return masked(value, self._mask_in_forward_pass if self._is_taken() else self.mask)
+        mask = self._mask_in_forward_pass if self._is_taken() else self.mask
+        if self.constraint is None and self._unsure is not None:
+            return after_update(value, mask, self._unsure, self.row)
+        return masked(value if self.constraint is None else self.constraint(value), mask)
+
+    @classmethod
+    def of_layer(cls, mask, constraint, unsure, row):
+        """For a layer that masks the gradient itself, and says by a variable whether zeros can be relied on.
+
+        `row` is an input that is connected to some outputs and not to others; the layer keeps it up to date.
+        """
+        of_layer = cls(mask, constraint)
+        of_layer._unsure, of_layer.row = unsure, row
+        return of_layer
 
     def saw(self, mask):
         """The layer says with which mask, a tensor, it computes; and has it back."""
@@ -55,9 +68,3 @@ class MaskConstraint(keras.constraints.Constraint):
             "mask": FromMask(mask, seed=0).get_config()["mask"],
             "constraint": keras.constraints.serialize(self.constraint),
         }
-
-
-def masked(value, mask):
-    """`value` where `mask` is True, zero elsewhere; so is the gradient."""
-    value = ops.convert_to_tensor(value)
-    return ops.where(ops.convert_to_tensor(mask), value, ops.zeros((), dtype=value.dtype))

@@ -51,7 +51,7 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
 
     def call(self, inputs, training=None):
         if self.format == "masked":
-            x = ops.matmul(inputs, self._masked_kernel())
+            x = ops.matmul(inputs, self._masked_kernel(training))
         else:
             indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
             x = compact.dense(inputs, ops.convert_to_tensor(self._kernel), *indices, self.units)

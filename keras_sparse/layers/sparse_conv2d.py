@@ -77,7 +77,8 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         # Where Keras's `call` comes to the product; `kernel` is what the property of that name gave it.
         if self.format == "masked":
-            return super().convolution_op(inputs, self._masked_kernel())
+            # A pass over the kernel is nothing beside the passes over it that a convolution takes.
+            return super().convolution_op(inputs, self._masked_kernel(training=False))
         return compact.convolution(
             inputs,
             ops.convert_to_tensor(kernel),

@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_sparse import checks, topologies
+from keras_sparse.kernels.masked import guard, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
-from keras_sparse.layers.mask_constraint import MaskConstraint, masked
+from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.topologies.connections import Connections, as_mask
 from keras_sparse.topologies.topology import check_sparsity, distinct
 
@@ -83,26 +84,33 @@ class SparseKernel:
     # Building
 
     def build(self, input_shape):
-        connections = self._restored(self.topology.connections(*self._fans(input_shape)))
+        try:
+            connections = self._restored(self.topology.connections(*self._fans(input_shape)))
+        except ValueError as error:
+            raise ValueError(f'{error} (layer "{self.name}")') from error
         if self.format == "masked":
             self._mask_variable = self._add_frozen("mask", connections.mask(), "bool")
+            self._unsure = self._add_frozen("unsure", np.zeros((), "bool"), "bool")
         else:
             self._add_indices(connections)
         self.mask_step = self._add_frozen("mask_step", np.zeros((), "int32"), "int32")
         given = self.kernel_initializer
         self.kernel_initializer = ConnectedInitializer(given, connections, compact=self.format == "compact")
         try:
-            self._build_kernel(input_shape)
+            self._build_kernel(input_shape, connections)
         finally:
             self.kernel_initializer = given
 
-    def _build_kernel(self, input_shape):
+    def _build_kernel(self, input_shape, connections):
         if self.format == "compact":
             self._build_compact(input_shape)
             return
         super().build(input_shape)
         if self.quantization_mode is None:
-            self._kernel.constraint = MaskConstraint(self._mask_variable, self.kernel_constraint)
+            self._kernel.constraint = MaskConstraint.of_layer(
+                self._mask_variable, self.kernel_constraint, self._unsure, _mixed_row(connections.mask())
+            )
+            guard(self._kernel, self._mask_variable, self._unsure)
 
     def _build_compact(self, input_shape):
         # What Keras's build does, with values in the place of the kernel.
@@ -206,22 +214,31 @@ class SparseKernel:
         """The variable that holds the kernel, with LoRA too."""
         return self._kernel
 
-    def set_mask(self, mask):
+    def set_mask(self, mask, trained=True):
         """Moves the connections: surviving ones keep their weights, new ones start at zero.
 
         Args:
             mask: Boolean array `(fan_in, fan_out)`.
+            trained: Boolean, whether an optimizer has trained the layer. It then holds momentum for connections that
+                are cut, against which the kernel is masked once more after each step; False spares that.
 
         Raises:
             ValueError: If the mask has another shape or, in the compact format, another number of connections than
                 the layer has room for.
         """
         mask = as_mask(mask, owner=self)
+        if self.quantization_mode is not None:
+            raise ValueError(
+                f"`mask` of {checks.describe(self)} must be set before the layer is quantized. Received: a layer with "
+                f"the policy {self.dtype_policy.name!r}. Move connections first, quantize afterwards."
+            )
         if mask.shape != (now := self.mask).shape:
             raise checks.error("mask", self, f"of shape {now.shape}", mask.shape, "Pass one entry for each pair.")
         if self.format == "masked":
             self._mask_variable.assign(mask)
             self._kernel.assign(masked(self._kernel, mask & now))
+            self._unsure.assign(trained)
+            self._look_at(mask)
             return
         connections = Connections.from_mask(mask, self.block_size, owner=self)
         if len(connections) != self._inputs.shape[0]:
@@ -232,6 +249,10 @@ class SparseKernel:
         self._kernel.assign(moved(ops.convert_to_numpy(self._kernel), self.connections, connections))
         self._inputs.assign(connections.inputs)
         self._outputs.assign(connections.outputs)
+
+    def _look_at(self, mask):
+        if self._kernel.constraint is not None:
+            self._kernel.constraint.row = _mixed_row(mask)
 
     def relay(self, connections, fresh=False):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
@@ -315,10 +336,12 @@ class SparseKernel:
             raise AttributeError(f"{checks.describe(self)} is masked: its weights are in `kernel`.")
         return self.kernel
 
-    def _masked_kernel(self):
+    def _masked_kernel(self, training):
         if self.lora_enabled:
             return self.kernel
-        return masked(self._kernel, self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable)))
+        mask = self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable))
+        unsure = ops.convert_to_tensor(self._unsure)
+        return in_product(ops.convert_to_tensor(self._kernel), mask, unsure, training)
 
     def enable_lora(self, rank, *args, **kwargs):
         if self.format == "compact":
@@ -333,9 +356,9 @@ class SparseKernel:
     # Saving
 
     def _frozen(self):
-        names = ("mask",) if self.format == "masked" else ("inputs", "outputs")
-        variables = (self._mask_variable,) if self.format == "masked" else (self._inputs, self._outputs)
-        return {**dict(zip(names, variables, strict=True)), "mask_step": self.mask_step}
+        if self.format == "masked":
+            return {"mask": self._mask_variable, "unsure": self._unsure, "mask_step": self.mask_step}
+        return {"inputs": self._inputs, "outputs": self._outputs, "mask_step": self.mask_step}
 
     def save_own_variables(self, store):
         if not self.built:
@@ -366,6 +389,8 @@ class SparseKernel:
             self._load_compact(store)
         for name, variable in self._frozen().items():
             variable.assign(store[name])
+        if self.format == "masked":
+            self._look_at(np.asarray(store["mask"]))
 
     def _load_compact(self, store):
         pairs, room = np.asarray(store["inputs"]).shape[0], self._inputs.shape[0]
@@ -389,6 +414,11 @@ class SparseKernel:
             "block_size": self.block_size,
             "seed": self.seed,
         }
+
+
+def _mixed_row(mask):
+    """The input that comes nearest to being connected to half of the outputs."""
+    return int(np.abs(mask.mean(axis=1) - 0.5).argmin())
 
 
 def moved(values, before, after, new=None):

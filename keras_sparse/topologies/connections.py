@@ -40,6 +40,7 @@ class Connections:
             ValueError: If a pair comes twice or points outside.
         """
         rows = fan_in // block_size
+        inputs = np.asarray(inputs, dtype=None if len(inputs) else np.int64)
         key = np.asarray(outputs, np.int64) * rows
         key += inputs
         if np.any(key[1:] <= key[:-1]):

@@ -21,8 +21,8 @@ class RadixNet(Topology):
 
     Args:
         sparsity: Number in [0, 1), or None if `radices` are given. The density is then the nearest `1 / b` with an
-            integer `b` (a RadiX-Net has no others), from `N = (a, b)` with `a` as near to `b` as the layer is wide
-            (at least 2): 0.9 makes (10, 10).
+            integer `b` (a RadiX-Net has no others), from `N = (a, b)` with `a` as near to `b` as the layer is wide:
+            0.9 makes (10, 10).
         radices: Tuple of integers >= 2, `N`; or None.
         widths: Tuple of integers >= 1, `B`, one more than radices; None takes what `fan_in` and `fan_out` need.
         layer: Integer in [0, len(radices) - 1], which layer of the net this one is. Consecutive layers of a network
@@ -103,7 +103,7 @@ class RadixNet(Topology):
         b = round(1 / (1 - self.sparsity))
         if b == 1:
             return (1, 1)
-        a = max(2, min(b, min(fan_in, fan_out) // b))
+        a = min(b, max(1, min(fan_in, fan_out) // b))
         # The density of layer 0 is 1 / N_2, that of layer 1 is 1 / N_1.
         return (a, b) if self.layer == 0 else (b, a)
 

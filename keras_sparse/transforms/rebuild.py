@@ -84,8 +84,8 @@ def _check_sharing(model, owner):
         if len(names) > 1:
             raise ValueError(
                 f"`model` of {owner} must not share a layer between nested models: Keras cannot make such a model "
-                f"again, nor load it from a file. Received: the layer {layer.name!r} in {', '.join(sorted(names))}. Share "
-                "it within one model."
+                f"again, nor load it from a file. Received: the layer {layer.name!r} in "
+                f"{', '.join(sorted(names))}. Share it within one model."
             )
 
 
@@ -245,7 +245,7 @@ def _transfer_kernel(old, new, mask):
         if new.format == "compact":
             new.relay(Connections.from_mask(mask, new.block_size, owner=new))
         else:
-            new.set_mask(mask)
+            new.set_mask(mask, trained=False)
         new.set_dense_kernel(kernel)
         if isinstance(old, SparseKernel):
             new.mask_step.assign(old.mask_step)

@@ -13,20 +13,31 @@ def units():
     return [PreactivationUnit(3, 3) for _ in range(3)]
 
 
-# Arguments to make a layer, and how to use it on an image.
+# Arguments to make a layer, and how to use it on an image. What follows a space in a name is another example of it.
 EXAMPLES = {
     "fractal_block": ({"filters": 4, "columns": 2, "seed": 1}, lambda layer, x: layer(x)),
+    "masked_dense": ({"units": 4, "sparsity": 0.5}, lambda layer, x: layer(keras.layers.Flatten()(x))),
+    "masked_dense compact": (
+        {"units": 4, "sparsity": 0.5, "topology": "expander", "format": "compact", "block_size": 2},
+        lambda layer, x: layer(keras.layers.Flatten()(x)),
+    ),
     "path_sampler": ({"columns": 3, "seed": 1}, lambda layer, x: layer(x)),
     "preactivation_unit": ({"filters": (8, 4), "kernel_size": (1, 3)}, lambda layer, x: layer(x)),
     "sparse_aggregation": ({"pattern": "all", "operator": "mean"}, lambda layer, x: layer([x, x, x])),
     "sparse_aggregation_block": ({"units": units, "operator": "sum"}, lambda layer, x: layer(x)),
+    "sparse_conv2d": ({"filters": 4, "kernel_size": 3, "sparsity": 0.5}, lambda layer, x: layer(x)),
+    "sparse_conv2d compact": (
+        {"filters": 5, "kernel_size": 3, "sparsity": 0.5, "topology": "random_rotating", "format": "compact"},
+        lambda layer, x: layer(x),
+    ),
 }
 
 
 def make(name):
     arguments, use = EXAMPLES[name]
     arguments = {k: v() if callable(v) else v for k, v in arguments.items()}
-    return LAYERS.lookup(name, "test")(**arguments, name=f"the_{name}"), use
+    registered, *_ = name.split()
+    return LAYERS.lookup(registered, "test")(**arguments, name=f"the_{registered}"), use
 
 
 def model_of(name):
@@ -46,10 +57,10 @@ def images(count=4):
 
 
 def test_every_layer_has_an_example():
-    assert sorted(EXAMPLES) == LAYERS.names()
+    assert sorted({name.split()[0] for name in EXAMPLES}) == LAYERS.names()
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_config_round_trip(name):
     layer, _ = make(name)
     saved = keras.saving.serialize_keras_object(layer)
@@ -58,7 +69,7 @@ def test_config_round_trip(name):
     assert keras.saving.serialize_keras_object(again) == saved
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_save_and_load(name, tmp_path):
     model = model_of(name)
     model.save(tmp_path / "model.keras")
@@ -66,7 +77,7 @@ def test_save_and_load(name, tmp_path):
     np.testing.assert_array_equal(model.predict(images(), verbose=0), again.predict(images(), verbose=0))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_one_training_step_changes_every_weight(name):
     model = model_of(name)
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -78,7 +89,7 @@ def test_one_training_step_changes_every_weight(name):
         assert not np.array_equal(keras.ops.convert_to_numpy(variable), old), variable.path
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_same_seed_same_result_in_training(name):
     results = []
     for _ in range(2):
@@ -87,7 +98,7 @@ def test_same_seed_same_result_in_training(name):
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_float16(name):
     keras.config.set_dtype_policy("mixed_float16")
     assert np.all(np.isfinite(keras.ops.convert_to_numpy(model_of(name)(images()))))
