@@ -1,8 +1,8 @@
 """A dense kernel and its mask: in the product and after the update, with few passes over memory.
 
 A pass over a kernel of 2048 x 2048 costs 5 to 10% of a training step on a CPU, so none is made without need. Cut
-weights are stored as zeros, and stay zero as long as their gradient is: in training the product can take the kernel as
-it is, only the gradient must be masked, and the update has nothing to mend. A flag says when that cannot be relied on.
+weights are stored as zeros (`Guard`), and stay zero as long as their gradient is: in training the product can take the
+kernel as it is, only the gradient must be masked, and the update seldom has anything to mend.
 
 Where XLA compiles (JAX, GPUs) masking costs no pass of its own, and the plain form is the better one.
 """
@@ -20,17 +20,16 @@ def masked(value, mask):
     return ops.where(ops.convert_to_tensor(mask), value, ops.zeros((), dtype=value.dtype))
 
 
-def in_product(kernel, mask, unsure, training):
-    """The kernel as the product takes it: zero where the mask is False, and so is its gradient.
+def in_product(kernel, mask, training):
+    """The kernel as the product takes it.
 
     Args:
-        kernel: Tensor `(..., fan_in, fan_out)`.
+        kernel: Tensor `(..., fan_in, fan_out)`, zero where the mask is False.
         mask: Boolean tensor `(fan_in, fan_out)`.
-        unsure: Boolean tensor, scalar: whether cut weights may be stored as something else than zero.
         training: Boolean, whether this is a training step, where a pass is worth saving.
 
     Returns:
-        Tensor like `kernel`.
+        Tensor like `kernel`, whose gradient is zero where the mask is False.
     """
     if not training or not _counts_passes():
         return masked(kernel, mask)
@@ -40,56 +39,86 @@ def in_product(kernel, mask, unsure, training):
         def gradient(*args, upstream=None):
             return masked(args[0] if upstream is None else upstream, mask)
 
-        return ops.cond(ops.any(unsure), lambda: masked(kernel, mask), lambda: kernel), gradient
+        return kernel, gradient
 
     return as_it_is(kernel)
 
 
-def after_update(kernel, mask, unsure, row):
+def after_update(kernel, mask, moved, sample):
     """The kernel with exact zeros, after an optimizer has changed it.
 
     With zero gradients from the first step on, every optimizer that works weight by weight leaves zeros alone. One that
-    works on whole matrices (Muon) shows in any row that has both kinds of them.
+    works on whole matrices (Muon) shows in any cut weight whose row and column have connections.
 
     Args:
         kernel: Tensor `(..., fan_in, fan_out)`.
         mask: Boolean tensor `(fan_in, fan_out)`.
-        unsure: Boolean tensor, scalar: whether cut weights may be something else than zero, or have momentum.
-        row: Integer, an input that is connected to some outputs and not to others.
+        moved: Boolean tensor, scalar: whether cut weights may have momentum.
+        sample: Pair of integers, such a cut weight.
     """
     if not _counts_passes():
         return masked(kernel, mask)
     kernel, mask = ops.convert_to_tensor(kernel), ops.convert_to_tensor(mask)
-    sample = ops.logical_and(kernel[..., row, :] != 0, ops.logical_not(mask[row]))
-    needed = ops.logical_or(unsure, ops.any(sample))
-    return ops.cond(needed, lambda: masked(kernel, mask), lambda: kernel)
+    one = kernel[(0,) * (len(kernel.shape) - 2) + sample]
+    return ops.cond(ops.logical_or(moved, one != 0), lambda: masked(kernel, mask), lambda: kernel)
 
 
-def guard(kernel, mask, unsure):
-    """Keeps `unsure` true while cut weights are something else than zero: after `set_weights`, say, or a callback.
+class Guard:
+    """Keeps cut weights at zero whatever is assigned: by `set_weights`, a callback, an average of weights.
 
-    Looks at each assignment to one of the three outside of compiled training steps; inside, where the optimizer
-    assigns, that is left to `after_update`.
+    It looks at assignments outside of compiled training steps; those inside are left to `after_update`. A kernel may
+    come before the mask that it belongs to (`set_weights` has them in that order): what was set to zero is therefore
+    kept until the next assignment, and put back if the mask lets it.
 
     Args:
-        kernel, mask, unsure: Keras variables.
+        kernel, mask: Keras variables.
+        moved: Keras variable, boolean, which stays true once the mask has changed.
     """
-    variables = (kernel, mask, unsure)
-    raise_flag = unsure.assign
 
-    def watched(assign):
-        def assign_and_look(value):
-            result = assign(value)
-            if not _is_compiling() and all(variable._value is not None for variable in variables):
-                weights, connected = ops.convert_to_tensor(kernel), ops.convert_to_tensor(mask)
-                if bool(ops.any(ops.logical_and(weights != 0, ops.logical_not(connected)))):
-                    raise_flag(True)
-            return result
+    def __init__(self, kernel, mask, moved):
+        self._variables = (kernel, mask, moved)
+        self._plain = tuple(variable.assign for variable in self._variables)
+        self._whole = None
+        self._changed = False
+        kernel.assign, mask.assign, moved.assign = self._assign_kernel, self._assign_mask, self._assign_moved
 
-        return assign_and_look
+    def forget(self):
+        """Says that no optimizer has seen the mask that was there before."""
+        self._changed = False
+        self._plain[2](False)
 
-    for variable in variables:
-        variable.assign = watched(variable.assign)
+    def _assign_kernel(self, value):
+        result = self._plain[0](value)
+        if self._can_look():
+            self._whole = None
+            self._cut()
+        return result
+
+    def _assign_mask(self, value):
+        if not self._can_look():
+            return self._plain[1](value)
+        before = ops.convert_to_numpy(self._variables[1])
+        result = self._plain[1](value)
+        if (ops.convert_to_numpy(self._variables[1]) != before).any():
+            self._changed = True
+            self._plain[2](True)
+        if self._whole is not None:
+            self._plain[0](self._whole)
+        self._cut()
+        return result
+
+    def _assign_moved(self, value):
+        return self._plain[2](True if self._changed and self._can_look() else value)
+
+    def _cut(self):
+        kernel, mask = self._variables[:2]
+        value = ops.convert_to_numpy(kernel)
+        if (value[..., ~ops.convert_to_numpy(mask)] != 0).any():
+            self._whole = value.copy()
+            self._plain[0](masked(kernel, mask))
+
+    def _can_look(self):
+        return not _is_compiling() and all(variable._value is not None for variable in self._variables)
 
 
 def _is_compiling():

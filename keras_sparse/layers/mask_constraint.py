@@ -32,23 +32,27 @@ class MaskConstraint(keras.constraints.Constraint):
         self.constraint = keras.constraints.get(constraint)
         # A variable is read each time, so that connections may move.
         self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
-        self._unsure = None
+        self._moved = None
         self._mask_in_forward_pass = None
 
     def __call__(self, value):
         mask = self._mask_in_forward_pass if self._is_taken() else self.mask
-        if self.constraint is None and self._unsure is not None:
-            return after_update(value, mask, self._unsure, self.row)
+        if self.constraint is None and self._moved is not None:
+            return after_update(value, mask, self._moved, self.sample)
         return masked(value if self.constraint is None else self.constraint(value), mask)
 
     @classmethod
-    def of_layer(cls, mask, constraint, unsure, row):
-        """For a layer that masks the gradient itself, and says by a variable whether zeros can be relied on.
+    def of_layer(cls, mask, constraint, moved, sample):
+        """For a layer that masks the gradient itself.
 
-        `row` is an input that is connected to some outputs and not to others; the layer keeps it up to date.
+        Args:
+            mask: Keras variable.
+            constraint: As in the constructor.
+            moved: Keras variable, boolean: whether cut weights may have momentum.
+            sample: Pair of integers, a cut weight; the layer keeps it up to date.
         """
         of_layer = cls(mask, constraint)
-        of_layer._unsure, of_layer.row = unsure, row
+        of_layer._moved, of_layer.sample = moved, sample
         return of_layer
 
     def saw(self, mask):

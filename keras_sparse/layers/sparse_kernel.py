@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse import checks, topologies
-from keras_sparse.kernels.masked import guard, in_product, masked
+from keras_sparse.kernels.masked import Guard, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
 from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.topologies.connections import Connections, as_mask
@@ -90,7 +90,7 @@ class SparseKernel:
             raise ValueError(f'{error} (layer "{self.name}")') from error
         if self.format == "masked":
             self._mask_variable = self._add_frozen("mask", connections.mask(), "bool")
-            self._unsure = self._add_frozen("unsure", np.zeros((), "bool"), "bool")
+            self._moved = self._add_frozen("moved", np.zeros((), "bool"), "bool")
         else:
             self._add_indices(connections)
         self.mask_step = self._add_frozen("mask_step", np.zeros((), "int32"), "int32")
@@ -108,9 +108,9 @@ class SparseKernel:
         super().build(input_shape)
         if self.quantization_mode is None:
             self._kernel.constraint = MaskConstraint.of_layer(
-                self._mask_variable, self.kernel_constraint, self._unsure, _mixed_row(connections.mask())
+                self._mask_variable, self.kernel_constraint, self._moved, _sample(connections.mask())
             )
-            guard(self._kernel, self._mask_variable, self._unsure)
+            self._guard = Guard(self._kernel, self._mask_variable, self._moved)
 
     def _build_compact(self, input_shape):
         # What Keras's build does, with values in the place of the kernel.
@@ -235,9 +235,11 @@ class SparseKernel:
         if mask.shape != (now := self.mask).shape:
             raise checks.error("mask", self, f"of shape {now.shape}", mask.shape, "Pass one entry for each pair.")
         if self.format == "masked":
+            kernel = ops.convert_to_numpy(masked(self._kernel, mask & now))
             self._mask_variable.assign(mask)
-            self._kernel.assign(masked(self._kernel, mask & now))
-            self._unsure.assign(trained)
+            self._kernel.assign(kernel)
+            if not trained:
+                self._guard.forget()
             self._look_at(mask)
             return
         connections = Connections.from_mask(mask, self.block_size, owner=self)
@@ -252,7 +254,7 @@ class SparseKernel:
 
     def _look_at(self, mask):
         if self._kernel.constraint is not None:
-            self._kernel.constraint.row = _mixed_row(mask)
+            self._kernel.constraint.sample = _sample(mask)
 
     def relay(self, connections, fresh=False):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
@@ -340,8 +342,7 @@ class SparseKernel:
         if self.lora_enabled:
             return self.kernel
         mask = self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable))
-        unsure = ops.convert_to_tensor(self._unsure)
-        return in_product(ops.convert_to_tensor(self._kernel), mask, unsure, training)
+        return in_product(ops.convert_to_tensor(self._kernel), mask, training)
 
     def enable_lora(self, rank, *args, **kwargs):
         if self.format == "compact":
@@ -357,7 +358,7 @@ class SparseKernel:
 
     def _frozen(self):
         if self.format == "masked":
-            return {"mask": self._mask_variable, "unsure": self._unsure, "mask_step": self.mask_step}
+            return {"mask": self._mask_variable, "moved": self._moved, "mask_step": self.mask_step}
         return {"inputs": self._inputs, "outputs": self._outputs, "mask_step": self.mask_step}
 
     def save_own_variables(self, store):
@@ -416,9 +417,10 @@ class SparseKernel:
         }
 
 
-def _mixed_row(mask):
-    """The input that comes nearest to being connected to half of the outputs."""
-    return int(np.abs(mask.mean(axis=1) - 0.5).argmin())
+def _sample(mask):
+    """A cut connection whose input and output have others, as good as any; (0, 0) if there is none."""
+    candidates = ~mask & mask.any(axis=1)[:, None] & mask.any(axis=0)
+    return divmod(int(candidates.argmax()), mask.shape[1])
 
 
 def moved(values, before, after, new=None):
