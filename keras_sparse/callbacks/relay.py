@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_sparse.layers.sparse_kernel import moved
+from keras_sparse.layers.kernel_connections import moved
 
 
 def relay(model, changes, fresh):

@@ -1,7 +1,5 @@
 """What `MaskedDense` and `SparseConv2D` share: connections, the two formats, saving."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
@@ -9,8 +7,9 @@ from keras import ops
 from keras_sparse import checks, topologies
 from keras_sparse.kernels.masked import Guard, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
+from keras_sparse.layers.kernel_connections import KernelConnections, sample
 from keras_sparse.layers.mask_constraint import MaskConstraint
-from keras_sparse.topologies.connections import Connections, as_mask
+from keras_sparse.topologies.connections import Connections
 from keras_sparse.topologies.topology import check_sparsity, distinct
 
 FORMATS = ("masked", "compact")
@@ -28,7 +27,7 @@ sparsity: Number in [0, 1), fraction of pairs that are not connected; for a topo
             drawn by the initializer, which has its own."""
 
 
-class SparseKernel:
+class SparseKernel(KernelConnections):
     """To be mixed into a Keras layer with a kernel, in front of its Keras class.
 
     A cut weight is zero from the start, takes no part in the product, and so has no gradient; in the masked format
@@ -108,7 +107,7 @@ class SparseKernel:
         super().build(input_shape)
         if self.quantization_mode is None:
             self._kernel.constraint = MaskConstraint.of_layer(
-                self._mask_variable, self.kernel_constraint, self._moved, _sample(connections.mask())
+                self._mask_variable, self.kernel_constraint, self._moved, sample(connections.mask())
             )
             self._guard = Guard(self._kernel, self._mask_variable, self._moved)
 
@@ -175,146 +174,6 @@ class SparseKernel:
         config = dict(config)
         self._restored_pairs = config.pop("pairs", None)
         super().build_from_config(config)
-
-    # The connections
-
-    @property
-    def connections(self):
-        """The connections as they are now, a `topologies.Connections`."""
-        if not self.built:
-            raise AttributeError(f"{checks.describe(self)} has no connections before it is built: call it first.")
-        if self.format == "masked":
-            blocks = self.block_size
-            mask = ops.convert_to_numpy(self._mask_variable)
-            try:
-                return Connections.from_mask(mask, blocks, owner=self)
-            except ValueError:  # connections may have moved out of their blocks
-                return Connections.from_mask(mask, owner=self)
-        indices = (ops.convert_to_numpy(index) for index in (self._inputs, self._outputs))
-        return Connections(*indices, *self._size, self.block_size)
-
-    @property
-    def mask(self):
-        """Boolean array `(fan_in, fan_out)`, True = connected, as it is now."""
-        return self.connections.mask()
-
-    @property
-    def connected_weights(self):
-        """Number of weights that are connected, over all positions of the kernel."""
-        return self.connections.count * math.prod(self.positions)
-
-    @property
-    def dense_weights(self):
-        """Number of weights that the kernel of a dense layer would have."""
-        connections = self.connections
-        return connections.fan_in * connections.fan_out * math.prod(self.positions)
-
-    @property
-    def trained_kernel(self):
-        """The variable that holds the kernel, with LoRA too."""
-        return self._kernel
-
-    def set_mask(self, mask, trained=True):
-        """Moves the connections: surviving ones keep their weights, new ones start at zero.
-
-        Args:
-            mask: Boolean array `(fan_in, fan_out)`.
-            trained: Boolean, whether an optimizer has trained the layer. It then holds momentum for connections that
-                are cut, against which the kernel is masked once more after each step; False spares that.
-
-        Raises:
-            ValueError: If the mask has another shape or, in the compact format, another number of connections than
-                the layer has room for.
-        """
-        mask = as_mask(mask, owner=self)
-        if self.quantization_mode is not None:
-            raise ValueError(
-                f"`mask` of {checks.describe(self)} must be set before the layer is quantized. Received: a layer with "
-                f"the policy {self.dtype_policy.name!r}. Move connections first, quantize afterwards."
-            )
-        if mask.shape != (now := self.mask).shape:
-            raise checks.error("mask", self, f"of shape {now.shape}", mask.shape, "Pass one entry for each pair.")
-        if self.format == "masked":
-            kernel = ops.convert_to_numpy(masked(self._kernel, mask & now))
-            self._mask_variable.assign(mask)
-            self._kernel.assign(kernel)
-            if not trained:
-                self._guard.forget()
-            self._look_at(mask)
-            return
-        connections = Connections.from_mask(mask, self.block_size, owner=self)
-        if len(connections) != self._inputs.shape[0]:
-            raise checks.error(
-                "mask", self, f"one with {self.connections.count} connections, for which the layer has room",
-                connections.count, "The Densify callback re-lays a compact layer; or use format='masked'.",
-            )  # fmt: skip
-        self._kernel.assign(moved(ops.convert_to_numpy(self._kernel), self.connections, connections))
-        self._inputs.assign(connections.inputs)
-        self._outputs.assign(connections.outputs)
-
-    def _look_at(self, mask):
-        if self._kernel.constraint is not None:
-            self._kernel.constraint.sample = _sample(mask)
-
-    def relay(self, connections, fresh=False):
-        """Gives a compact layer room for other connections; its variables are new ones afterwards.
-
-        A compiled model must be told (the `Densify` callback does): its train function and the optimizer's slots
-        belong to the old variables.
-
-        Args:
-            connections: `Connections`, block for block.
-            fresh: Boolean, whether new connections are drawn by the kernel initializer, instead of zero.
-        """
-        before, values = self.connections, ops.convert_to_numpy(self._kernel)
-        new = None
-        if fresh:
-            draw = ConnectedInitializer(self.kernel_initializer, connections, compact=True)
-            new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
-        values = moved(values, before, connections, new)
-        names, kinds = ("_kernel", "_inputs", "_outputs"), ("_trainable_variables", "_non_trainable_variables")
-        old = {name: getattr(self, name) for name in names}
-        lists = {kind: list(getattr(self, kind)) for kind in kinds}
-        self._tracker.unlock()
-        for variable in old.values():
-            self._untrack_variable(variable)
-        self._tracker.unlock()
-        self._add_indices(connections)
-        self._add_values(len(connections), initializer=lambda shape, dtype: ops.convert_to_tensor(values, dtype=dtype))
-        self._tracker.lock()
-        # Same path and same place in the list: an optimizer tells its slots apart by these.
-        renewed = {id(variable): getattr(self, name) for name, variable in old.items()}
-        for name, variable in old.items():
-            getattr(self, name)._path = variable.path
-        self._kernel.trainable = old["_kernel"].trainable
-        for kind, variables in lists.items():
-            getattr(self, kind)[:] = [renewed.get(id(variable), variable) for variable in variables]
-
-    def dense_kernel(self):
-        """The kernel of the dense layer that computes the same: array of Keras's kernel shape, zeros included."""
-        kernel = ops.convert_to_numpy(self.kernel)
-        if self.format == "masked":
-            return np.where(self.mask, kernel, np.zeros((), kernel.dtype))
-        c, b = self.connections, self.block_size
-        values = kernel.reshape(len(c), *self.positions, b, b)
-        dense = np.zeros((c.fan_in // b, c.fan_out // b, *values.shape[1:]), values.dtype)
-        dense[c.inputs, c.outputs] = values  # (in, out, positions, b, b)
-        positions = len(self.positions)
-        dense = np.moveaxis(dense, (0, 1), (positions, positions + 1))  # (positions, in, out, b, b)
-        dense = np.swapaxes(dense, -3, -2)  # (positions, in, b, out, b)
-        return dense.reshape(*self.positions, c.fan_in, c.fan_out)
-
-    def set_dense_kernel(self, kernel):
-        """Takes over the connected part of a dense kernel; what is not connected is left out."""
-        kernel = np.asarray(kernel)
-        if self.format == "masked":
-            self._kernel.assign(np.where(self.mask, kernel, np.zeros((), kernel.dtype)))
-            return
-        c, b = self.connections, self.block_size
-        blocks = kernel.reshape(*self.positions, c.fan_in // b, b, c.fan_out // b, b)
-        positions = len(self.positions)
-        blocks = np.moveaxis(blocks, (positions, positions + 2), (0, 1))  # (in, out, positions, b, b)
-        self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
 
     # The kernel in the product
 
@@ -415,22 +274,6 @@ class SparseKernel:
             "block_size": self.block_size,
             "seed": self.seed,
         }
-
-
-def _sample(mask):
-    """A cut connection whose input and output have others, as good as any; (0, 0) if there is none."""
-    candidates = ~mask & mask.any(axis=1)[:, None] & mask.any(axis=0)
-    return divmod(int(candidates.argmax()), mask.shape[1])
-
-
-def moved(values, before, after, new=None):
-    """Values of the connections `after`: those of `before` where they persist, otherwise `new` or zero."""
-    rows = before.fan_in // before.block_size
-    keys = [c.outputs.astype(np.int64) * rows + c.inputs for c in (before, after)]
-    result = np.zeros((len(after), *values.shape[1:]), values.dtype) if new is None else np.array(new)
-    _, old, kept = np.intersect1d(*keys, assume_unique=True, return_indices=True)
-    result[kept] = values[old]
-    return result
 
 
 NO_LORA = "LoRA adds to a dense kernel, and a compact layer has none; use format='masked'."
