@@ -11,7 +11,6 @@ import functools
 
 import keras
 from keras import ops
-from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 
 def masked(value, mask):
@@ -31,7 +30,7 @@ def in_product(kernel, mask, training):
     Returns:
         Tensor like `kernel`, whose gradient is zero where the mask is False.
     """
-    if not training or not _counts_passes():
+    if not training or not counts_passes():
         return masked(kernel, mask)
 
     @ops.custom_gradient
@@ -56,7 +55,7 @@ def after_update(kernel, mask, moved, sample):
         moved: Boolean tensor, scalar: whether cut weights may have momentum.
         sample: Pair of integers, such a cut weight.
     """
-    if not _counts_passes():
+    if not counts_passes():
         return masked(kernel, mask)
     kernel, mask = ops.convert_to_tensor(kernel), ops.convert_to_tensor(mask)
     one = kernel[(0,) * (len(kernel.shape) - 2) + sample]
@@ -68,7 +67,8 @@ class Guard:
 
     It looks at assignments outside of compiled training steps; those inside are left to `after_update`. A kernel may
     come before the mask that it belongs to (`set_weights` has them in that order): what was set to zero is therefore
-    kept until the next assignment, and put back if the mask lets it.
+    kept until the next assignment, and put back if the mask lets it. Needed where the product relies on zeros
+    (`counts_passes`); on JAX, whose trainer assigns variables one by one while others are void, it would be in the way.
 
     Args:
         kernel, mask: Keras variables.
@@ -118,21 +118,13 @@ class Guard:
             self._plain[0](masked(kernel, mask))
 
     def _can_look(self):
-        return not _is_compiling() and all(variable._value is not None for variable in self._variables)
+        import tensorflow as tf
 
-
-def _is_compiling():
-    if in_stateless_scope():
-        return True
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.inside_function()
+        return not tf.inside_function() and all(variable._value is not None for variable in self._variables)
 
 
 @functools.cache
-def _counts_passes():
+def counts_passes():
     """Whether operations run one by one: TensorFlow on a CPU, where Keras does not compile with XLA unless asked."""
     if keras.backend.backend() != "tensorflow":
         return False

@@ -76,8 +76,9 @@ class KernelConnections:
             kernel = ops.convert_to_numpy(masked(self._kernel, mask & now))
             self._mask_variable.assign(mask)
             self._kernel.assign(kernel)
-            if not trained:
+            if self._guard is not None and not trained:
                 self._guard.forget()
+            self._moved.assign(trained)
             self._look_at(mask)
             return
         connections = Connections.from_mask(mask, self.block_size, owner=self)

@@ -33,9 +33,11 @@ class MaskConstraint(keras.constraints.Constraint):
         # A variable is read each time, so that connections may move.
         self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
         self._moved = None
+        self.was_used = False  # by an optimizer, in this process
         self._mask_in_forward_pass = None
 
     def __call__(self, value):
+        self.was_used = True
         mask = self._mask_in_forward_pass if self._is_taken() else self.mask
         if self.constraint is None and self._moved is not None:
             return after_update(value, mask, self._moved, self.sample)

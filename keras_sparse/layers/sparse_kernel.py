@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse import checks, topologies
-from keras_sparse.kernels.masked import Guard, in_product, masked
+from keras_sparse.kernels.masked import Guard, counts_passes, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
 from keras_sparse.layers.kernel_connections import KernelConnections, sample
 from keras_sparse.layers.mask_constraint import MaskConstraint
@@ -61,7 +61,7 @@ class SparseKernel(KernelConnections):
                     )  # fmt: skip
         self.sparsity = getattr(self.topology, "sparsity", None)
         self.block_size, self.seed = self.topology.block_size, self.topology.seed
-        self._restored_pairs = None
+        self._restored_pairs = self._guard = None
         if self.format == "compact":
             self._check_compact()
 
@@ -109,7 +109,8 @@ class SparseKernel(KernelConnections):
             self._kernel.constraint = MaskConstraint.of_layer(
                 self._mask_variable, self.kernel_constraint, self._moved, sample(connections.mask())
             )
-            self._guard = Guard(self._kernel, self._mask_variable, self._moved)
+            if counts_passes():
+                self._guard = Guard(self._kernel, self._mask_variable, self._moved)
 
     def _build_compact(self, input_shape):
         # What Keras's build does, with values in the place of the kernel.
@@ -248,6 +249,8 @@ class SparseKernel(KernelConnections):
         else:
             self._load_compact(store)
         for name, variable in self._frozen().items():
+            if name == "moved" and self._guard is not None and not self._kernel.constraint.was_used:
+                self._guard.forget()  # no optimizer has seen the mask that was here before; the file knows of its own
             variable.assign(store[name])
         if self.format == "masked":
             self._look_at(np.asarray(store["mask"]))

@@ -79,3 +79,13 @@ def test_momentum_stays_away_after_saving(tmp_path):
     again = keras.saving.load_model(tmp_path / "m.keras")
     again.fit(X, Y, epochs=2, batch_size=8, verbose=0)
     assert (numpy(again.layers[0].kernel)[~layer.mask] == 0).all()
+
+
+def test_a_loaded_mask_has_not_moved(tmp_path):
+    """Moved connections cost a pass over the kernel at each step; those of a file are where they were."""
+    model, layer = network()
+    layer.set_mask(np.roll(layer.mask, 1, axis=0), trained=False)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras").layers[0]
+    np.testing.assert_array_equal(again.mask, layer.mask)
+    assert not numpy(again._moved)
