@@ -157,7 +157,8 @@ def test_channels_first_has_the_same_parameters(name):
 )
 def test_errors(name, changes, message):
     if name in FLAT and changes.get("input_shape") == (2, 2, 3):
-        pytest.skip("a small image is as good as any")
+        assert make(name, **changes).input_shape == (None, 2, 2, 3)  # a small image is as good as any
+        return
     with pytest.raises(ValueError) as caught:
         make(name, **changes)
     assert message.format(owner=MODELS.lookup(name, "test").__name__) in str(caught.value)
