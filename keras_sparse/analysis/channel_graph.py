@@ -40,13 +40,15 @@ class Link:
         layer: The layer.
         inputs: Integer array `(fan_in,)` of nodes.
         outputs: Integer array `(fan_out,)` of nodes.
-        fixed: Boolean array `(fan_in, fan_out)` or None: connections that the kind of layer leaves out (groups).
+        fixed: Boolean array `(fan_in, fan_out)` or None: the connections of a layer that leaves some out (groups).
+        is_sliceable: Boolean, whether the kernel is `(..., fan_in, fan_out)`, so that channels can be cut out of it.
     """
 
     layer: keras.layers.Layer
     inputs: np.ndarray
     outputs: np.ndarray
     fixed: np.ndarray | None = None
+    is_sliceable: bool = True
 
     def mask(self):
         """Boolean array `(fan_in, fan_out)` of the connections that exist."""
@@ -54,13 +56,6 @@ class Link:
             return self.layer.mask
         every = np.ones((len(self.inputs), len(self.outputs)), dtype=bool)
         return every if self.fixed is None else self.fixed
-
-    @property
-    def is_sliceable(self):
-        """Whether the kernel is `(..., fan_in, fan_out)`, so that channels can be cut out of it."""
-        kernel = getattr(self.layer, "kernel", None)
-        compact = getattr(self.layer, "format", None) == "compact"
-        return compact or (kernel is not None and tuple(kernel.shape[-2:]) == (len(self.inputs), len(self.outputs)))
 
 
 @dataclasses.dataclass(eq=False)
@@ -91,7 +86,7 @@ class ChannelGraph:
         steps: List of `Link`, `Merge` and `Mix`, in the order of the computation.
         inputs, outputs: Integer arrays, nodes of the model's inputs and outputs.
         calls: List of triples (layer, `Channels` in, `Channels` out), one for each call of a layer.
-        whole: Integer array, nodes that are normalised together: none can go without changing the others.
+        whole: Integer array, nodes of which none can be taken out alone: normalised together, or cut up by position.
     """
 
     def __init__(self):

@@ -32,13 +32,24 @@ MIXING = (
     "Dot",
 )  # fmt: skip
 
-COUPLING = (
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.RMSNormalization,
-    keras.layers.UnitNormalization,
-    keras.layers.Softmax,
-)
+# What makes each channel depend on others, so that none can be taken out.
+COUPLING = {
+    "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization", "Softmax", "LogSoftmax",
+    "SpectralNormalization", "TimeDistributed",
+}  # fmt: skip
+
+PLAIN_ACTIVATIONS = {
+    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "sigmoid", "hard_sigmoid",
+    "hard_silu", "hard_swish", "tanh", "hard_tanh", "softplus", "softsign", "exponential", "mish", "log_sigmoid",
+    "squareplus", "sparse_plus", "soft_shrink", "hard_shrink", "tanh_shrink", "ReLU", "LeakyReLU", "ELU",
+}  # fmt: skip
+
+PLAIN_OPERATIONS = {
+    "Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Power", "Concatenate", "Cast",
+    "Negative", "Absolute", "Exp", "Log", "Log1p", "Sqrt", "Rsqrt", "Square", "Tanh", "Sin", "Cos", "Reciprocal",
+    "Sign", "Clip", "Relu", "Relu6", "Sigmoid", "Softplus", "Softsign", "Silu", "HardSigmoid", "HardSilu", "Elu",
+    "Selu", "Celu", "Gelu", "LogSigmoid", "Erf", "Mish", "Squareplus", "StopGradient", "Identity",
+}  # fmt: skip
 
 
 class Tracer:
@@ -77,7 +88,6 @@ class Tracer:
             specs = keras.tree.map_structure(lambda tensor: tensor, getattr(model, "_inputs_struct", known[0]))
         else:
             specs = input_specs(model, input_shape)
-        # One node for each entry of the last axis (or the first, with channels first): positions look alike.
         channels = keras.tree.map_structure(self._input, specs)
         graph.inputs = np.concatenate([c.ids.ravel() for c in keras.tree.flatten(channels)])
         if functional_graph(model) is not None:
@@ -95,9 +105,8 @@ class Tracer:
 
     def _input(self, spec):
         shape = tuple(spec.shape)
-        first = keras.config.image_data_format() == "channels_first" and len(shape) > 2
-        axis = 0 if first else len(shape) - 2
-        sizes = [(size or 1) if i == axis else 1 for i, size in enumerate(shape[1:])]
+        # Channels may be first or last: that is for the layers to say.
+        sizes = [(size or 1) if i in (0, len(shape) - 2) else 1 for i, size in enumerate(shape[1:])]
         return Channels(shape, self.graph.new_nodes(sizes))
 
     def _run(self, function, inputs):
@@ -134,10 +143,13 @@ class Tracer:
                     "`call` cannot be followed on symbolic tensors. Exclude them, or write `call` in `keras.ops`."
                 )
             result = self.mix(operation, args, kwargs, outputs)
-        if isinstance(result, Channels) and isinstance(operation, keras.layers.Layer):
-            self.graph.calls.append((operation, _first(args, kwargs), result))
-            if _couples_channels(operation):
-                self.graph.whole = np.union1d(self.graph.whole, result.ids)
+        if isinstance(result, Channels):
+            given = [c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)]
+            if isinstance(operation, keras.layers.Layer):
+                self.graph.calls.append((operation, given[0], result))
+            if not _is_separable(operation, args, kwargs, given, result):
+                for channels in (*given, result):
+                    self.graph.whole = np.union1d(self.graph.whole, channels.ids)
         return result
 
     def _traced(self, layer, args, kwargs):
@@ -179,7 +191,10 @@ class Tracer:
 
     def _channel_ids(self, channels, axis):
         """One node for each channel: where positions differ, a new one that depends on all of them."""
-        ids = np.moveaxis(channels.ids, axis, 0)
+        axis %= len(channels.shape) - 1
+        sizes = list(channels.ids.shape)
+        sizes[axis] = channels.shape[1:][axis] or 1
+        ids = np.moveaxis(np.broadcast_to(channels.ids, sizes), axis, 0)
         ids = ids.reshape(len(ids), -1)
         if ids.shape[1] == 1 or (ids == ids[:, :1]).all():
             return ids[:, 0]
@@ -196,8 +211,8 @@ class Tracer:
         channels, shape = _first(args, kwargs), tuple(outputs[0].shape)
         if len(outputs) > 1:
             return self.mix(operation, args, kwargs, outputs)
-        sizes = [size for size in channels.ids.shape if size != 1]
-        if len(sizes) <= 1 or channels.shape == shape:
+        resized = zip(channels.ids.shape, channels.shape[1:], shape[1:], strict=True)
+        if all(size == 1 or before == after for size, before, after in resized):
             return Channels(shape, channels.ids)
         axis = 0 if getattr(operation, "data_format", None) == "channels_first" else -1
         return self._per_axis(self._channel_ids(channels, axis), shape, axis)
@@ -287,9 +302,9 @@ class Tracer:
             return None
         return Channels(tuple(outputs[0].shape), _alike(channels.full()[key[1:]]))
 
-    def _link(self, layer, channels, axis, fan_out, shape, fixed=None):
+    def _link(self, layer, channels, axis, fan_out, shape, fixed=None, sliceable=True):
         outputs = self.graph.new_nodes(fan_out)
-        self.graph.steps.append(Link(layer, self._channel_ids(channels, axis), outputs, fixed))
+        self.graph.steps.append(Link(layer, self._channel_ids(channels, axis), outputs, fixed, sliceable))
         return self._per_axis(outputs, shape, axis)
 
     def dense(self, operation, args, kwargs, outputs):
@@ -310,10 +325,11 @@ class Tracer:
         if groups > 1:
             size = (channels.shape[1:][axis] // groups, operation.filters // groups)
             fixed = np.kron(np.eye(groups, dtype=bool), np.ones(size, dtype=bool))
-        return self._link(operation, channels, axis, operation.filters, outputs[0].shape, fixed)
+        return self._link(operation, channels, axis, operation.filters, outputs[0].shape, fixed, groups == 1)
 
     def transposed_convolution(self, operation, args, kwargs, outputs):
-        return self._link(operation, _first(args, kwargs), self._axis(operation), operation.filters, outputs[0].shape)
+        axis, shape = self._axis(operation), outputs[0].shape
+        return self._link(operation, _first(args, kwargs), axis, operation.filters, shape, sliceable=False)
 
     separable = transposed_convolution
 
@@ -332,10 +348,23 @@ def _alike(ids):
     return ids
 
 
-def _couples_channels(layer):
-    """Whether each channel of the output depends on the other channels of the input."""
-    activation = getattr(getattr(layer, "activation", None), "__name__", "")
-    return isinstance(layer, COUPLING) or activation in ("softmax", "log_softmax")
+def _is_separable(operation, args, kwargs, given, result):
+    """Whether a channel can be taken out of an operation without a change to the others."""
+    names = {kind.__name__ for kind in type(operation).__mro__}
+    reads_by_kernel = bool(names & {"Dense", "BaseConv"})
+    if names & COUPLING or (not reads_by_kernel and _lie_on_several_axes(*given, result)):
+        return False
+    activation = getattr(operation, "activation", None)
+    if activation is not None and getattr(activation, "__name__", type(activation).__name__) not in PLAIN_ACTIVATIONS:
+        return False
+    if isinstance(operation, keras.layers.Layer):
+        return not isinstance(operation, keras.layers.Wrapper)
+    scalars = all(np.ndim(x) == 0 for x in keras.tree.flatten((args, kwargs)) if not isinstance(x, Channels))
+    return scalars and bool(names & PLAIN_OPERATIONS)
+
+
+def _lie_on_several_axes(*tensors):
+    return any(sum(size > 1 for size in channels.ids.shape) > 1 for channels in tensors)
 
 
 def _first(args, kwargs):

@@ -24,7 +24,8 @@ class Densify(keras.callbacks.Callback):
     that replicas and hosts agree.
 
     The step is saved with the model: a run that is stopped, saved to `.keras` (or, masked, to `.weights.h5`) and
-    taken up again goes on where it was.
+    taken up again goes on where it was. With compact layers save whole models: a list of weights, which `EarlyStopping`
+    puts back with `restore_best_weights` and `BackupAndRestore` with each resume, does not fit a layer that has grown.
 
     Args:
         schedule: `Schedule`, its name, or a function from the step (updates of the optimizer) to a density in (0, 1].

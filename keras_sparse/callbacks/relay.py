@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_sparse.layers.kernel_connections import moved
@@ -41,8 +42,9 @@ def _carried(old, new, before):
     value = ops.convert_to_numpy(old)
     for prefix, (was, now) in before.items():
         if old.path.split("/")[-1].startswith(prefix) and value.shape and value.shape[0] == len(was):
-            return moved(value, was, now)
-    return value
+            value = moved(value, was, now)
+    # Slots that are no list of connections (factored second moments) start anew.
+    return value if value.shape == tuple(new.shape) else np.zeros(new.shape, value.dtype)
 
 
 def _scope(model):

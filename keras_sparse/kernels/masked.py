@@ -43,23 +43,24 @@ def in_product(kernel, mask, training):
     return as_it_is(kernel)
 
 
-def after_update(kernel, mask, moved, sample):
+def after_update(kernel, mask, moved, samples):
     """The kernel with exact zeros, after an optimizer has changed it.
 
     With zero gradients from the first step on, every optimizer that works weight by weight leaves zeros alone. One that
-    works on whole matrices (Muon) shows in any cut weight whose row and column have connections.
+    works on whole matrices (Muon) shows in any cut weight between units of one component of the graph.
 
     Args:
         kernel: Tensor `(..., fan_in, fan_out)`.
         mask: Boolean tensor `(fan_in, fan_out)`.
         moved: Boolean tensor, scalar: whether cut weights may have momentum.
-        sample: Pair of integers, such a cut weight.
+        samples: Integer array, such cut weights of all components: positions in the flattened `(fan_in, fan_out)`.
     """
     if not counts_passes():
         return masked(kernel, mask)
     kernel, mask = ops.convert_to_tensor(kernel), ops.convert_to_tensor(mask)
-    one = kernel[(0,) * (len(kernel.shape) - 2) + sample]
-    return ops.cond(ops.logical_or(moved, one != 0), lambda: masked(kernel, mask), lambda: kernel)
+    first = ops.reshape(kernel, (-1, kernel.shape[-2] * kernel.shape[-1]))[0]
+    needed = ops.logical_or(moved, ops.any(ops.take(first, samples) != 0))
+    return ops.cond(needed, lambda: masked(kernel, mask), lambda: kernel)
 
 
 class Guard:

@@ -93,7 +93,7 @@ class KernelConnections:
 
     def _look_at(self, mask):
         if self._kernel.constraint is not None:
-            self._kernel.constraint.sample = sample(mask)
+            self._kernel.constraint.samples = samples(mask)
 
     def relay(self, connections, fresh=False):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
@@ -156,10 +156,19 @@ class KernelConnections:
         self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
 
 
-def sample(mask):
-    """A cut connection whose input and output have others, as good as any; (0, 0) if there is none."""
-    candidates = ~mask & mask.any(axis=1)[:, None] & mask.any(axis=0)
-    return divmod(int(candidates.argmax()), mask.shape[1])
+def samples(mask):
+    """One cut connection within each component of the graph that has any, as positions in the flattened mask."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    units = sum(mask.shape)
+    rows, columns = np.nonzero(mask)
+    graph = sparse.coo_matrix((np.ones(len(rows), np.int8), (rows, columns + mask.shape[0])), shape=(units, units))
+    labels = connected_components(graph, directed=False)[1]
+    inside = ~mask & (labels[: mask.shape[0], None] == labels[None, mask.shape[0] :])
+    cut = np.flatnonzero(inside)
+    _, first = np.unique(labels[cut // mask.shape[1]], return_index=True)
+    return cut[first].astype(np.int32)
 
 
 def moved(values, before, after, new=None):

@@ -40,21 +40,21 @@ class MaskConstraint(keras.constraints.Constraint):
         self.was_used = True
         mask = self._mask_in_forward_pass if self._is_taken() else self.mask
         if self.constraint is None and self._moved is not None:
-            return after_update(value, mask, self._moved, self.sample)
+            return after_update(value, mask, self._moved, self.samples)
         return masked(value if self.constraint is None else self.constraint(value), mask)
 
     @classmethod
-    def of_layer(cls, mask, constraint, moved, sample):
+    def of_layer(cls, mask, constraint, moved, samples):
         """For a layer that masks the gradient itself.
 
         Args:
             mask: Keras variable.
             constraint: As in the constructor.
             moved: Keras variable, boolean: whether cut weights may have momentum.
-            sample: Pair of integers, a cut weight; the layer keeps it up to date.
+            samples: Integer array, cut weights to look at; the layer keeps it up to date.
         """
         of_layer = cls(mask, constraint)
-        of_layer._moved, of_layer.sample = moved, sample
+        of_layer._moved, of_layer.samples = moved, samples
         return of_layer
 
     def saw(self, mask):

@@ -7,12 +7,14 @@ from keras import ops
 from keras_sparse import checks, topologies
 from keras_sparse.kernels.masked import Guard, counts_passes, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
-from keras_sparse.layers.kernel_connections import KernelConnections, sample
+from keras_sparse.layers.kernel_connections import KernelConnections, samples
 from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.topologies.connections import Connections
 from keras_sparse.topologies.topology import check_sparsity, distinct
 
 FORMATS = ("masked", "compact")
+# To which a weight of zero is nothing.
+ELEMENTWISE_REGULARIZERS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 DEFAULTS = {"sparsity": 0.9, "block_size": 1, "seed": None}
 
 ARGUMENTS_DOC = """\
@@ -68,7 +70,7 @@ class SparseKernel(KernelConnections):
     def _check_compact(self):
         for argument, allowed in (
             ("kernel_initializer", WITHOUT_SHAPE),
-            ("kernel_regularizer", (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)),
+            ("kernel_regularizer", ELEMENTWISE_REGULARIZERS),
             ("kernel_constraint", (keras.constraints.NonNeg,)),
         ):
             value = getattr(self, argument)
@@ -107,8 +109,12 @@ class SparseKernel(KernelConnections):
         super().build(input_shape)
         if self.quantization_mode is None:
             self._kernel.constraint = MaskConstraint.of_layer(
-                self._mask_variable, self.kernel_constraint, self._moved, sample(connections.mask())
+                self._mask_variable, self.kernel_constraint, self._moved, samples(connections.mask())
             )
+            if not isinstance(self.kernel_regularizer, (type(None), *ELEMENTWISE_REGULARIZERS)):
+                # Others may push cut weights away from zero.
+                regularize, mask = self.kernel_regularizer, self._mask_variable
+                self._kernel.regularizer = lambda kernel: regularize(masked(kernel, mask))
             if counts_passes():
                 self._guard = Guard(self._kernel, self._mask_variable, self._moved)
 

@@ -31,12 +31,15 @@ def constant_inputs(model, graph, dead, input_shape=None):
     values = {}
     for link in graph.links:
         axis = 0 if getattr(link.layer, "data_format", None) == "channels_first" else -1
+        if not link.is_sliceable:
+            values[link] = np.full(len(link.inputs), np.nan)
+            continue
         positions = np.moveaxis(seen[link], axis, -1).reshape(-1, len(link.inputs))
         value = np.where((positions == positions[:1]).all(axis=0) & dead[link.inputs], positions[0], np.nan)
         if not _ignores_borders(link.layer):
             value = np.where(value == 0, value, np.nan)
         alone = sum(other.layer is link.layer for other in graph.links) == 1
-        values[link] = value if link.is_sliceable and alone else np.full(len(value), np.nan)
+        values[link] = value if alone else np.full(len(value), np.nan)
     return values
 
 
@@ -73,7 +76,9 @@ def _inputs_seen(model, graph, example):
         links = iter(waiting[id(layer)])
 
         def run(inputs, *args, **kwargs):
-            seen[next(links)] = ops.convert_to_numpy(inputs)[0]
+            link = next(links, None)
+            if link is not None:  # a wrapper may call it more often
+                seen[link] = ops.convert_to_numpy(inputs)[0]
             return call(inputs, *args, **kwargs)
 
         return run

@@ -36,9 +36,9 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
         https://arxiv.org/abs/1702.06257
 
     Example:
-        >>> inception = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
-        >>> keras_sparse.analysis.profile(scale_width(inception, 0.5, exclude=None)).stored_parameters
-        5450544
+        >>> narrow = scale_width(keras.applications.InceptionV3(weights=None), 0.5)
+        >>> keras_sparse.analysis.profile(narrow).stored_parameters      # of 23,817,352
+        6471608
     """
     check_model(model, "scale_width")
     multiplier = checks.number("multiplier", multiplier, "scale_width", 1e-6, 8, hint="0.5 halves the filters.")

@@ -46,6 +46,8 @@ def shrink(model, input_shape=None):
 
     replacements, cuts = {}, {}
     for link in graph.links:
+        if not link.is_sliceable:  # and kept whole
+            continue
         layer, outputs = link.layer, keep[link.outputs]
         cuts[id(layer)] = (keep[link.inputs], outputs)
         argument = "units" if isinstance(layer, keras.layers.Dense) else "filters"
@@ -56,7 +58,7 @@ def shrink(model, input_shape=None):
             config["use_bias"] = bool(layer.use_bias or id(layer) in folded)
             replacements[id(layer)] = (stock_class(layer) if is_sparse else type(layer), config)
     per_channel = {}
-    for layer, _, outputs in graph.calls:
+    for layer, inputs, outputs in graph.calls:
         if id(layer) in cuts:
             continue
         kept = keep[outputs.ids]
@@ -67,13 +69,13 @@ def shrink(model, input_shape=None):
             sizes = [n if kept.shape[i] == 1 else int(kept.sum()) for i, n in enumerate(outputs.shape[1:])]
             batch_shape = (outputs.shape[0], *sizes)
             replacements[id(layer)] = (type(layer), {**layer.get_config(), "batch_shape": batch_shape})
-        per_channel[id(layer)] = kept.ravel()
+        per_channel[id(layer)] = (kept.ravel(), keep[inputs.ids].ravel())
     new = rebuild(model, replacements, "shrink", keep_shapes=False)
     for old, small in zip(model._flatten_layers(), new._flatten_layers(), strict=True):
         if id(old) in cuts:
             _transfer_kernel(old, small, *cuts[id(old)], folded.get(id(old)))
         else:
-            _transfer(old, small, per_channel.get(id(old)))
+            _transfer(old, small, per_channel.get(id(old), ()))
     return new
 
 
@@ -130,5 +132,7 @@ def _transfer(old, new, kept):
         value = ops.convert_to_numpy(source)
         for axis in range(value.ndim):
             if value.shape[axis] != target.shape[axis]:
-                value = value.compress(kept, axis=axis)
+                # A depthwise kernel has the channels that come in, all else those that go out.
+                which = next(one for one in kept if len(one) == value.shape[axis])
+                value = value.compress(which, axis=axis)
         target.assign(value)

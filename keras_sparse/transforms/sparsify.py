@@ -67,7 +67,7 @@ def sparsify(
     Example:
         >>> model = sparsify(keras.applications.ResNet50(weights=None), sparsity=0.9, exclude=["first", "last"], seed=0)
         >>> keras_sparse.analysis.profile(model).connected_parameters
-        4487273
+        4513768
     """
     check_model(model, "sparsify")
     seed = random.randrange(2**31) if seed is None else checks.integer("seed", seed, "sparsify", minimum=0)
@@ -82,6 +82,12 @@ def sparsify(
         if type(link.layer) in TWINS and id(link.layer) not in excluded and getattr(link.layer, "groups", 1) == 1
     }
     _check_plain(targets.values())
+    if isinstance(topology, topologies.Topology):
+        if block_size not in (1, topology.block_size):
+            raise checks.error(
+                "block_size", "sparsify", f"that of its topology, {topology!r}", block_size, "Set it there."
+            )
+        block_size = topology.block_size
     sparsities = _allocated(list(targets.values()), sparsity, topology, allocation)
     replacements, masks = {}, {}
     for index, (key, layer) in enumerate(targets.items()):
@@ -105,7 +111,8 @@ def sparsify(
     if not replacements:
         raise ValueError(
             f"`model` of sparsify must have a Dense or Conv2D layer that is not excluded and gets a sparsity above 0. "
-            f"Received: the model {model.name!r} with sparsity={sparsity!r}, exclude={exclude!r}. Exclude less."
+            f"Received: the model {model.name!r} with sparsity={sparsity!r}, exclude={exclude!r}. Exclude less; layers "
+            "that are sparse already stay as they are."
         )
     masks = connect_paths(graph, masks, block_size, np.random.default_rng(np.random.SeedSequence(seed)))
     new = rebuild(model, replacements, "sparsify")

@@ -129,6 +129,12 @@ def test_slots_move_with_their_connections(optimizer):
         np.testing.assert_allclose(compact, masked, rtol=2e-2, atol=2e-4)
 
 
+def test_slots_that_are_no_list_of_connections_start_anew():
+    network = model("compact", keras.optimizers.Adafactor(0.01))
+    fit(network, Densify(lambda step: 0.2 if step < 4 else 0.6), epochs=3)
+    assert round(float(network.layers[2].mask.mean()), 1) == 0.6
+
+
 @pytest.mark.parametrize("format", ["masked", "compact"])
 @pytest.mark.parametrize("fresh_optimizer", [False, True])
 def test_save_and_resume(format, fresh_optimizer, tmp_path):

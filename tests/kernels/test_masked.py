@@ -89,3 +89,25 @@ def test_a_loaded_mask_has_not_moved(tmp_path):
     again = keras.saving.load_model(tmp_path / "m.keras").layers[0]
     np.testing.assert_array_equal(again.mask, layer.mask)
     assert not numpy(again._moved)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_matrices_in_several_components(seed):
+    """A cut weight between two components stays zero by itself, one within a component does not."""
+    blocks = np.kron(np.eye(2), np.triu(np.ones((6, 3)))).astype(bool)
+    mask = blocks[np.random.default_rng(seed).permutation(12)]
+    layer = MaskedDense(6, topology=mask)
+    model = keras.Sequential([keras.Input((12,)), layer])
+    model.compile(keras.optimizers.Muon(0.1), "mse", jit_compile=False)
+    model.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+    assert (numpy(layer.kernel)[~mask] == 0).all()
+
+
+def test_a_regularizer_of_ones_own_sees_connected_weights_only():
+    model, layer = network(
+        keras.optimizers.SGD(0.1, momentum=0.9), kernel_regularizer=lambda w: keras.ops.sum((w - 1) ** 2)
+    )
+    model.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+    assert (numpy(layer.kernel)[~layer.mask] == 0).all()
+    slot = next(v for v in model.optimizer.variables if tuple(v.shape) == (12, 6))
+    assert (numpy(slot)[~layer.mask] == 0).all()

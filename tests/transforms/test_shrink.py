@@ -162,3 +162,70 @@ def test_nothing_left_but_one_channel():
     small = ks.shrink(model)
     assert small.get_layer("d").units == 1
     np.testing.assert_allclose(numpy(small(np.ones((1, 3)))), numpy(model(np.ones((1, 3)))))
+
+
+def test_layers_of_many_kinds():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.PReLU(shared_axes=[1, 2])(layers.SeparableConv2D(8, 3, padding="same")(inputs))
+    y = layers.Conv2D(8, 3, padding="same")(x)
+    z = layers.Concatenate()([layers.Add()([x, y]), y])
+    z = layers.UpSampling2D()(layers.Conv2DTranspose(6, 2, strides=2)(z))
+    z = layers.Conv2D(10, 1, name="after_depthwise")(layers.DepthwiseConv2D(3, depth_multiplier=2)(z))
+    z = layers.GlobalAveragePooling2D()(layers.Conv2D(9, 3, name="last")(z))
+    model = keras.Model(inputs, layers.Dense(4, name="top")(z))
+    sparse = ks.sparsify(model, 0.7, exclude="top", seed=0)
+    assert ks.analysis.is_path_connected(sparse)
+    for name in ("after_depthwise", "last"):
+        layer = sparse.get_layer(name)
+        layer.set_mask(layer.mask & (np.arange(layer.mask.shape[1]) > 3))
+    small = ks.shrink(sparse)
+    assert small.get_layer("last").filters < 9
+    assert small.get_layer("after_depthwise").filters < 10
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(numpy(small(x)), numpy(sparse(x)), rtol=1e-4, atol=1e-5)
+
+
+@keras.saving.register_keras_serializable("tests")
+def over_all_channels(x):
+    return x / (1 + keras.ops.sum(keras.ops.abs(x), -1, keepdims=True))
+
+
+COUPLED = {
+    "softmax": keras.ops.softmax,
+    "log_softmax": keras.ops.log_softmax,
+    "sparsemax": layers.Activation("sparsemax"),
+    "own activation": lambda x: layers.Activation(over_all_channels)(x),
+    "constants by channel": lambda x: x * np.arange(1.0, 9.0, dtype="float32"),
+    "part of the channels": lambda x: x[:, :, :, 1:],
+    "channels in groups": layers.Reshape((8, 8, 2, 4)),
+    "depthwise": layers.DepthwiseConv2D(3, depth_multiplier=2),
+    "grouped": layers.Conv2D(8, 3, groups=2),
+    "separable": layers.SeparableConv2D(8, 3),
+    "transposed": layers.Conv2DTranspose(8, 3),
+    "spectral": lambda x: layers.SpectralNormalization(layers.Conv2D(8, 1))(x),
+    "permuted": lambda x: layers.MaxPooling2D(2)(layers.Permute((3, 1, 2))(x)),
+}
+
+
+@pytest.mark.parametrize("name", COUPLED)
+def test_what_depends_on_all_channels_or_on_their_places(name):
+    inputs = keras.Input((8, 8, 3))
+    coupling = COUPLED[name]
+    if isinstance(coupling, layers.Layer):
+        coupling = type(coupling).from_config(coupling.get_config())
+    x = coupling(layers.Conv2D(8, 1, name="before")(inputs))
+    x = layers.Flatten()(x) if len(x.shape) == 5 or name == "permuted" else layers.Conv2D(8, 1, name="between")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="after")(x))
+    rng = np.random.default_rng(0)
+    randomise(model, rng)
+    before = model.get_layer("before")
+    kernel = numpy(before.kernel).copy()
+    kernel[..., 3:] = 0  # nothing reaches these
+    before.kernel.assign(kernel)
+    after = model.get_layer("after" if len(x.shape) == 2 else "between")
+    kernel = numpy(after.kernel).copy()
+    kernel[..., 4:6, :] = 0  # nobody reads these
+    after.kernel.assign(kernel)
+    small = ks.shrink(model)
+    images = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(numpy(small(images)), numpy(model(images)), rtol=1e-4, atol=1e-5)

@@ -392,3 +392,43 @@ def test_errors(call, message):
 
 def test_a_hidden_layer_may_be_excluded():
     assert type(ks.sparsify(hiding(), 0.5, exclude="hidden").layers[-1]) is MaskedDense
+
+
+def sequential(shape, *parts):
+    return keras.Sequential([keras.Input(shape), *parts])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sequential((28, 28, 1), layers.Flatten(), layers.Dense(32), layers.Dense(3)),
+        lambda: sequential((6, 8), layers.Permute((2, 1)), layers.Dense(12), layers.Dense(3)),
+        lambda: sequential((5, 8), layers.Dense(8), layers.Flatten(), layers.Dense(3)),
+        lambda: ks.applications.LeNet_300_100(),
+        lambda: ks.applications.LeNet5(),
+    ],
+    ids=["one channel", "permuted", "positions", "lenet_300_100", "lenet5"],
+)
+def test_inputs_of_many_shapes(make):
+    sparse = ks.sparsify(make(), 0.8, exclude="last", seed=0)
+    assert ks.analysis.is_path_connected(sparse)
+    assert all(layer.mask.any(axis=0).all() for layer in sparse_layers(sparse).values())
+
+
+def test_channels_first_of_a_layer_alone():
+    convolution = layers.Conv2D(8, 3, data_format="channels_first", name="conv")
+    # Built, but never run: not every CPU convolves with channels first.
+    inputs = keras.Input((3, 8, 8))
+    pooled = layers.GlobalAveragePooling2D(data_format="channels_first")(convolution(inputs))
+    sparse = ks.sparsify(keras.Model(inputs, layers.Dense(4)(pooled)), 0.5, seed=0)
+    assert sparse.get_layer("conv").mask.shape == (3, 8)
+    assert ks.analysis.is_path_connected(sparse)
+
+
+@pytest.mark.parametrize("format", ["masked", "compact"])
+def test_a_topology_of_blocks_keeps_its_blocks(format):
+    model = sequential((16,), layers.Dense(16), layers.Dense(32), layers.Dense(8))
+    topology = ks.topologies.RandomFanIn(sparsity=0.75, block_size=4)
+    for layer in ks.sparsify(model, None, topology=topology, format=format, seed=0).layers:
+        blocks = layer.mask.reshape(layer.mask.shape[0] // 4, 4, -1, 4)
+        assert np.array_equal(blocks.any(axis=(1, 3)), blocks.all(axis=(1, 3)))
