@@ -19,6 +19,13 @@ def _fresh_global_state():
     keras.utils.set_random_seed(7)
 
 
+@pytest.fixture
+def shapes_only():
+    """Weights have shapes and no values: enough to count them, and quicker to make by far."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """Folder of prepared TFDS data sets, from KERAS_SPARSE_DATA_DIR or beside the checkout."""

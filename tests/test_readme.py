@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -16,7 +18,7 @@ def blocks(language):
 
 def test_python_runs_and_prints_accuracy_beside_parameters(tmp_path):
     printed = ""
-    for code in blocks("python"):  # each as a reader would paste it, alone
+    for code in blocks("python"):  # each as a reader would paste it, alone; the last loads what another saved
         result = subprocess.run(
             [sys.executable, "-c", code.replace("/tmp/", f"{tmp_path}/")],
             cwd=ROOT,
@@ -47,9 +49,10 @@ def test_commands_are_ones_that_parse():
         build_parser().parse_args(command.split())
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_table_of_counts():
     from keras_sparse.analysis import profile
-    from keras_sparse.analysis.profile import short
+    from keras_sparse.analysis.text_table import short
     from keras_sparse.applications import DenseNet, DenseNet201, SparseNet, SparseNet201
 
     for name, decimals, model in (

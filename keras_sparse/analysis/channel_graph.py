@@ -53,7 +53,11 @@ class Link:
     def mask(self):
         """Boolean array `(fan_in, fan_out)` of the connections that exist."""
         if isinstance(self.layer, SparseKernel):
-            return self.layer.mask
+            mask = self.layer.mask
+            mask = mask.reshape(-1, *mask.shape[-2:]).any(axis=0)  # a convolution's may tell positions apart
+            if self.fixed is None:
+                return mask
+            return self.fixed & np.tile(mask, (self.fixed.shape[0] // mask.shape[0], 1))
         every = np.ones((len(self.inputs), len(self.outputs)), dtype=bool)
         return every if self.fixed is None else self.fixed
 

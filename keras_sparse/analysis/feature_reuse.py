@@ -58,7 +58,8 @@ class FeatureReuse:
     def __str__(self):
         rows = [row for stage in self.stages for row in _rows(stage)]
         titles = ("layer", "uses most", "uses least", "reads", "mean |w|", "most", "least", "least / most")
-        return f"Feature reuse of {self.model_name}, by mean absolute weight\n{text_table(titles, rows, left=3)}"
+        table = text_table(titles, rows, words=(26, 26, 26))
+        return f"Feature reuse of {self.model_name}, by mean absolute weight\n{table}"
 
 
 def feature_reuse(model):

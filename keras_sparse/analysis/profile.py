@@ -10,6 +10,7 @@ import textwrap
 
 from keras_sparse.analysis.layer_calls import layer_calls
 from keras_sparse.analysis.multiply_adds import OPAQUE, multiply_adds
+from keras_sparse.analysis.text_table import short, shorten, text_table
 from keras_sparse.layers.sparse_kernel import SparseKernel
 
 
@@ -92,25 +93,23 @@ class Profile:
         return sorted({row.kind for row in self.rows if row.macs is None})
 
     def __str__(self):
-        lines = [_fit(f"Profile of {self.model_name}", sum(COLUMNS.values()) + len(COLUMNS) - 1), _line(COLUMNS)]
-        rule = "-" * len(lines[-1])
-        lines.append(rule)
-        for row in self.rows:
-            lines.append(
-                _line(
-                    (
-                        _label(row.name),
-                        row.kind,
-                        "x".join(map(str, row.output_shape)) or "scalar",
-                        short(row.stored_parameters),
-                        short(row.connected_parameters),
-                        short(row.dense_parameters),
-                        "?" if row.macs is None else short(row.macs),
-                        short(row.activation_bytes),
-                    )
-                )
+        titles = ("layer", "kind", "output", "stored", "connected", "dense", "MACs", "bytes")
+        rows = [
+            (
+                _label(row.name),
+                row.kind,
+                "x".join(map(str, row.output_shape)) or "scalar",
+                short(row.stored_parameters),
+                short(row.connected_parameters),
+                short(row.dense_parameters),
+                "?" if row.macs is None else short(row.macs),
+                short(row.activation_bytes),
             )
-        return "\n".join([*lines, rule, *self.summary_lines()])
+            for row in self.rows
+        ]
+        table = text_table(titles, rows, words=(23, 22, 11))  # with the numbers, at most 100 columns
+        rule = table.splitlines()[1]
+        return "\n".join([shorten(f"Profile of {self.model_name}", 100), table, rule, *self.summary_lines()])
 
     def summary_lines(self):
         """The totals, one a line."""
@@ -210,36 +209,8 @@ def _bytes(call):
     return math.prod(call.output) * width
 
 
-def short(number):
-    """`12345678` -> `"12.3M"`: three digits and a unit."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= limit:
-            value = number / limit
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{unit}"
-    return str(number)
-
-
 def _label(path):
     """A path without the parts that the next one repeats: `conv2/conv2_block1` -> `conv2_block1`."""
     names = path.split("/")
     kept = [a for a, b in itertools.pairwise(names) if not b.startswith(a)]
     return "/".join([*kept, names[-1]])
-
-
-# Titles of the table and their widths: 100 columns with the spaces between them.
-COLUMNS = {
-    "layer": 23, "kind": 20, "output": 11, "stored": 8, "connected": 9, "dense": 8, "MACs": 7, "bytes": 7,
-}  # fmt: skip
-
-
-def _line(cells):
-    texts = zip(cells, COLUMNS.values(), strict=True)
-    return " ".join(_fit(cell, width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(texts))
-
-
-def _fit(text, width):
-    """`text` in exactly `width` columns, its middle left out if need be."""
-    if len(text) > width:
-        head = width // 2 - 1
-        text = f"{text[:head]}..{text[head + 2 - width :]}"
-    return text.ljust(width)

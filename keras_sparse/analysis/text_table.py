@@ -1,25 +1,31 @@
-"""Rows of text as a table."""
+"""Rows as a table of text: words on the left, numbers on the right.
 
-WIDEST_LABEL = 26
+>>> print(text_table(("layer", "weights"), [("conv1", "432"), ("conv2", short(23400))]))
+layer  weights
+--------------
+conv1      432
+conv2    23.4k
+"""
 
 
-def text_table(titles, rows, left=1):
+def text_table(titles, rows, words=(26,)):
     """Aligned columns under a header.
 
     Args:
         titles: Sequence of strings.
         rows: List of sequences of strings, one for each title.
-        left: Integer, the first columns that are text and stand on the left, shortened in the middle if need be;
-            the others are numbers and stand on the right.
+        words: Tuple with one number for each of the first columns, which are words and stand on the left: so wide
+            they may be, and what is longer is shortened in the middle; None for any width. The other columns are
+            numbers and stand on the right.
 
     Returns:
         String, without trailing spaces.
     """
-    table = [[_label(cell) if i < left else cell for i, cell in enumerate(row)] for row in (titles, *rows)]
+    table = [[*map(shorten, row, words), *row[len(words) :]] for row in (titles, *rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
+            cell.ljust(width) if i < len(words) else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table
@@ -27,8 +33,19 @@ def text_table(titles, rows, left=1):
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _label(text):
-    if len(text) <= WIDEST_LABEL:
+def shorten(text, width):
+    """`text` in at most `width` characters, its middle left out: `"conv4_..k12_conv"`."""
+    if width is None or len(text) <= width:
         return text
-    head = WIDEST_LABEL // 3
-    return f"{text[:head]}..{text[head + 2 - WIDEST_LABEL :]}"
+    head = width // 3
+    return f"{text[:head]}..{text[head + 2 - width :]}"
+
+
+def short(number):
+    """`12345678` -> `"12.3M"`: three digits and a unit."""
+    rounded = float(f"{number:.3g}")
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(rounded) >= limit:
+            value = rounded / limit
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{unit}"
+    return str(number)

@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_sparse import checks
 from keras_sparse.analysis.definition_order import in_definition_order
-from keras_sparse.analysis.profile import short
-from keras_sparse.analysis.text_table import text_table
+from keras_sparse.analysis.text_table import short, text_table
 from keras_sparse.layers.sparse_kernel import SparseKernel
 
 # Fractions of the connected weights that lie below each of `WeightRow.quantiles`.

@@ -1,6 +1,8 @@
 """Runs side by side."""
 
-from keras_sparse.analysis.profile import short
+import statistics
+
+from keras_sparse.analysis.text_table import short, text_table
 
 
 def comparison_table(results):
@@ -12,32 +14,23 @@ def comparison_table(results):
     Returns:
         String.
     """
-    header = ("model", "data", "epochs", "test accuracy", "parameters", "MACs", "seconds", "s/epoch")
-    table = [header]
-    for result in results:
-        recipe = result.recipe
-        table.append(
-            (
-                label(recipe),
-                recipe.dataset,
-                str(recipe.epochs),
-                f"{result.test_accuracy:.2%}",
-                f"{result.parameters:,}",
-                short(result.macs),
-                f"{result.seconds:.1f}",
-                # The median: the first epoch also traces the graph.
-                f"{sorted(row['seconds'] for row in result.history)[recipe.epochs // 2]:.2f}",
-            )
-        )
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+    titles = ("model", "data", "epochs", "test accuracy", "parameters", "MACs", "seconds", "s/epoch")
+    return text_table(titles, [_row(result) for result in results], words=(None, None))
+
+
+def _row(result):
+    recipe = result.recipe
+    return (
+        label(recipe),
+        recipe.dataset,
+        str(recipe.epochs),
+        f"{result.test_accuracy:.2%}",
+        f"{result.parameters:,}",
+        short(result.macs),
+        f"{result.seconds:.1f}",
+        # The first epoch also traces the graph.
+        f"{statistics.median_high(row['seconds'] for row in result.history):.2f}",
+    )
 
 
 def label(recipe):

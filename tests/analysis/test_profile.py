@@ -103,6 +103,7 @@ def test_errors(model, message):
         profile(model())
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_activation_memory_is_that_of_the_same_network_in_keras_applications():
     """Joins and activations inside our blocks count like the layers that they are there."""
     options = {"weights": None, "input_shape": (64, 64, 3)}
@@ -176,6 +177,7 @@ def test_unknown_sizes_need_an_input_shape():
     assert profile(model, (8, 8, 3)).macs == 64 * 27 * 4
 
 
+@pytest.mark.usefixtures("shapes_only")
 @pytest.mark.parametrize(
     ("name", "shape", "parameters", "gmacs"),
     [
@@ -201,6 +203,7 @@ def test_keras_applications(name, shape, parameters, gmacs):
     assert counted.uncounted == []
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_table_fits_100_columns_and_ends_in_the_totals():
     counted = profile(SparseNet(40, 12, bottleneck=True))
     lines = str(counted).splitlines()
@@ -212,6 +215,7 @@ def test_table_fits_100_columns_and_ends_in_the_totals():
     assert len([line for line in lines if "_conv " in line]) >= 18 * 2
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_profiling_leaves_no_trace():
     model = ResNet(20, 4)
     before = {id(layer): set(vars(layer)) for layer in model._flatten_layers()}

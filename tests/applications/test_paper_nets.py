@@ -41,6 +41,7 @@ PENCIL = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("shapes_only")
 @pytest.mark.parametrize("constructor", NETS, ids=lambda c: c.__name__)
 def test_parameters_by_pencil(constructor):
     model = constructor()
@@ -48,6 +49,7 @@ def test_parameters_by_pencil(constructor):
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_published_counts():
     assert PENCIL[LeNet_300_100] == 266_610
     assert PENCIL[LeNet5] == 431_080

@@ -18,6 +18,8 @@ from keras_sparse.applications import (
     SparseNet201,
 )
 
+pytestmark = pytest.mark.usefixtures("shapes_only")
+
 
 def millions(model):
     return sum(math.prod(variable.shape) for variable in model.trainable_variables) / 1e6
@@ -100,7 +102,8 @@ RESNETS = [(56, 0.590), (110, 1.147), (164, 1.703), (200, 2.074), (1001, 10.328)
 def test_resnet_and_its_sparse_twin(depth, printed):
     resnet = millions(ResNet(depth))
     assert resnet == pytest.approx(printed, abs=0.51e-3)
-    assert millions(SparseNet(depth, 16, operator="sum")) == resnet
+    if depth < 2000:
+        assert millions(SparseNet(depth, 16, operator="sum")) == resnet
     if depth == 56:
         assert millions(SparseNet(depth, (16, 32, 64), bottleneck=True, operator="sum")) == resnet
         assert millions(ResNet(depth, classes=100)) == pytest.approx(resnet + 90 * 257e-6)
