@@ -23,30 +23,18 @@ from keras_sparse.topologies.random_rotating import RandomRotating
 from keras_sparse.topologies.rotating import Rotating
 from keras_sparse.topologies.topology import Topology
 
-TOPOLOGIES = Registry(
-    "topology",
-    [
-        Expander,
-        FibonacciRotating,
-        FromMask,
-        LongShortRotating,
-        RadixNet,
-        RandomEdge,
-        RandomFanIn,
-        RandomRotating,
-        Rotating,
-    ],
-)
-
-# Those that a name, a sparsity and a seed define.
-NAMED = tuple(name for name in TOPOLOGIES.names() if name != "from_mask")
+# A name, a sparsity and a seed define these.
+_DRAWN = [Expander, FibonacciRotating, LongShortRotating, RadixNet, RandomEdge, RandomFanIn, RandomRotating, Rotating]
+_BY_NAME = Registry("topology", _DRAWN)
+NAMED = tuple(_BY_NAME.names())
+TOPOLOGIES = Registry("topology", [*_DRAWN, FromMask])
 
 
 def get(identifier, sparsity=0.9, block_size=1, seed=None, owner="topologies.get"):
     """A `Topology` from its name, a mask, its saved configuration or itself.
 
     Args:
-        identifier: Name in `TOPOLOGIES`, built with the other arguments; boolean array `(fan_in, fan_out)`;
+        identifier: Name in `NAMED`, built with the other arguments; boolean array `(fan_in, fan_out)`;
             serialized topology; or `Topology`, which brings its own sparsity, blocks and seed.
         sparsity: Number in [0, 1), fraction of zeros.
         block_size: Integer >= 1, size of the dense blocks.
@@ -68,7 +56,7 @@ def get(identifier, sparsity=0.9, block_size=1, seed=None, owner="topologies.get
             "mask itself, a boolean array (fan_in, fan_out)."
         )
     arguments = {"sparsity": sparsity, "block_size": block_size, "seed": seed}
-    return TOPOLOGIES.resolve(identifier, owner, Topology, **arguments)
+    return _BY_NAME.resolve(identifier, owner, Topology, **arguments)
 
 
 __all__ = [

@@ -20,9 +20,10 @@ class RadixNet(Topology):
     smaller than that, the last inputs and outputs are left out.
 
     Args:
-        sparsity: Number in [0, 1), or None if `radices` are given. The density is then the nearest `1 / b` with an
-            integer `b` (a RadiX-Net has no others), from `N = (a, b)` with `a` as near to `b` as the layer is wide:
-            0.9 makes (10, 10).
+        sparsity: 0 or a number in [0.25, 1), or None if `radices` are given. The density is then the nearest `1 / b`
+            with an integer `b` (a RadiX-Net has no others), from `N = (a, b)` with `a` as near to `b` as the layer is
+            wide: 0.9 makes (10, 10). From 0.25 to 0.58 that is half of the connections; from 0.5 on it is off by
+            1/12 at most. Below 0.25 the nearest is a dense layer, which is refused.
         radices: Tuple of integers >= 2, `N`; or None.
         widths: Tuple of integers >= 1, `B`, one more than radices; None takes what `fan_in` and `fan_out` need.
         layer: Integer in [0, len(radices) - 1], which layer of the net this one is. Consecutive layers of a network
@@ -52,6 +53,12 @@ class RadixNet(Topology):
                 f"sparsity={sparsity}, radices={radices}. Pass one and leave the other out."
             )
         self.sparsity = None if sparsity is None else check_sparsity(sparsity, owner=self)
+        if self.sparsity and _radix(self.sparsity) == 1:
+            raise checks.error(
+                "sparsity", self, "0, or a number in [0.25, 1)", sparsity,
+                "The densities of RadiX-Nets are 1, 1/2, 1/3, and so on, and the nearest is 1: take another topology, "
+                "or leave the layer dense.",
+            )  # fmt: skip
         self.radices = None if radices is None else self._integers("radices", radices, minimum=2)
         self.widths = None if widths is None else self._integers("widths", widths, minimum=1)
         count = 2 if self.radices is None else len(self.radices)
@@ -100,7 +107,7 @@ class RadixNet(Topology):
         return inputs[kept], outputs[kept]
 
     def _radices_for(self, fan_in, fan_out):
-        b = round(1 / (1 - self.sparsity))
+        b = _radix(self.sparsity)
         if b == 1:
             return (1, 1)
         a = min(b, max(1, min(fan_in, fan_out) // b))
@@ -115,6 +122,12 @@ class RadixNet(Topology):
             "widths": self.widths,
             "layer": self.layer,
         }
+
+
+def _radix(sparsity):
+    """The integer `b` for which `1 / b` is nearest to the density."""
+    density = 1 - sparsity
+    return min((math.ceil(1 / density), math.floor(1 / density)), key=lambda b: abs(1 / b - density))
 
 
 def butterfly(units):

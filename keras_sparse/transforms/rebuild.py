@@ -1,6 +1,7 @@
 """A model once more, with some layers replaced: by way of its configuration, so that everything Keras saves is kept."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -10,15 +11,19 @@ from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.analysis.layer_calls import input_specs
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
+from keras_sparse.transforms.exchange import counterparts, exchange
 
 MARK = "keras_sparse_replacement"
+PLAIN = "keras_sparse_plain"
 
 
 def rebuild(model, replacements, owner, keep_shapes=True):
     """A new, built model like `model` with other layers in some places; its weights are fresh.
 
     Args:
-        model: Built Keras model: functional, sequential, nested, or subclassed with a configuration.
+        model: Built Keras model: functional, sequential, nested, or subclassed with a configuration. Layers that no
+            configuration shows, because a constructor or a `build` makes them, are exchanged in their places; a
+            functional model with a constructor of its own becomes a plain functional one (as in `clone_model`).
         replacements: Dictionary from a layer's `id` to a pair `(class, configuration)`; the name is kept.
         owner: String, the function that an error names.
         keep_shapes: Boolean, whether layers may be built with the shapes that they were built with.
@@ -27,8 +32,8 @@ def rebuild(model, replacements, owner, keep_shapes=True):
         A Keras model that is not compiled.
 
     Raises:
-        ValueError: If the model cannot be made again from its configuration, or a layer to be replaced is no part of
-            any configuration.
+        ValueError: If the model cannot be made again from its configuration, or a layer to be replaced has no place
+            that can be found.
     """
     check_model(model, owner)
     _check_sharing(model, owner)
@@ -44,10 +49,17 @@ def rebuild(model, replacements, owner, keep_shapes=True):
     saved.pop("compile_config", None)
     found = set()
     _rewrite(saved, replacements, found, keep_shapes)
-    missing = [layers[key] for key in replacements if key not in found]
+    hidden = [layers[key] for key in replacements if key not in found]
     is_subclassed = functional_graph(model) is None
+    if hidden and not (is_subclassed or keep_shapes):
+        names = ", ".join(repr(layer.name) for layer in hidden)
+        raise ValueError(
+            f"`model` of {owner} must show in its configuration the layers that change their width. Received: {names}, "
+            "made inside another layer, which Keras builds for the old width. Let that layer take them as an argument, "
+            "or exclude them where there is `exclude`."
+        )
     if is_subclassed:
-        saved.pop("build_config", None)  # parts are exchanged before they are built
+        saved.pop("build_config", None)  # it is built by a call
     kinds = {type(layer) for layer in layers.values()}
     own = {kind.__name__: kind for kind in kinds if not kind.__module__.startswith(("keras.", "keras_sparse."))}
     with keras.saving.custom_object_scope(own):
@@ -59,19 +71,39 @@ def rebuild(model, replacements, owner, keep_shapes=True):
             while inner.__context__ is not None:
                 inner = inner.__context__
             raise ValueError(str(inner)) from error
-    for layer in missing:
-        kind, config = replacements[id(layer)]
-        place = _find(model, layer) if is_subclassed else None
-        if place is None:
-            raise ValueError(
-                f"`model` of {owner} must show its layers in its configuration. Received: the layer {layer.name!r}, "
-                "which is made inside another layer. Exclude it, or let that layer take it as an argument."
-            )
-        _put(new, place, kind.from_config(config))
-    if is_subclassed:
+    # Of the old width they can come last, and what a `build` makes is there by then; others must come first.
+    if is_subclassed and keep_shapes:
         new(input_specs(model, None))
+    exchange(model, new, _twins(hidden, replacements, owner, keep_shapes), owner)
+    if is_subclassed and not keep_shapes:
+        new(input_specs(model, None))
+    for one, other in counterparts(model, new):
+        if other.trainable != one.trainable:  # of a layer that no configuration shows
+            other.trainable = one.trainable
     _check_twins(model, new, owner, same_shapes=keep_shapes)
     return new
+
+
+def _twins(hidden, replacements, owner, keep_shapes):
+    """What is to be in the place of layers that no configuration shows: a function as `exchange` takes it."""
+    hidden, made = {id(layer) for layer in hidden}, {}
+
+    def twin(old, place):
+        parts = [part for part in old.layers if id(part) in hidden] if functional_graph(old) is not None else []
+        if id(old) not in made and id(old) in hidden:
+            kind, config = replacements[id(old)]
+            made[id(old)] = new = kind.from_config(config)
+            if keep_shapes:
+                new._parent_path = place._parent_path  # the paths of its variables begin with it
+                new.build_from_config(_connections_left_out(old.get_build_config()))
+        elif id(old) not in made and parts:
+            # A graph made by a constructor holds its layers in its nodes; but it has a configuration of its own.
+            inside = {id(layer) for layer in old._flatten_layers()}
+            own = {key: replacement for key, replacement in replacements.items() if key in inside}
+            made[id(old)] = rebuild(old, own, owner, keep_shapes)
+        return made.get(id(old))
+
+    return twin
 
 
 def _check_sharing(model, owner):
@@ -91,9 +123,11 @@ def _check_sharing(model, owner):
 
 def _check_twins(model, new, owner, same_shapes):
     """A configuration that leaves something out makes another model."""
-    old_layers, new_layers = list(model._flatten_layers()), list(new._flatten_layers())
-    wrong = [model.name] if len(old_layers) != len(new_layers) else []
-    for old, twin in zip(old_layers, new_layers, strict=False):
+    pairs = list(counterparts(model, new))
+    wrong = [model.name] if {len(pairs)} != {len(list(x._flatten_layers())) for x in (model, new)} else []
+    if same_shapes and len(model.trainable_variables) != len(new.trainable_variables):
+        wrong.append(model.name)  # something still holds a variable of a layer that is gone
+    for old, twin in pairs:
         sparse = isinstance(old, SparseKernel) or isinstance(twin, SparseKernel)
         shapes = [[tuple(v.shape) for v in x._trainable_variables] for x in (old, twin)]
         if not twin.built or (same_shapes and not sparse and shapes[0] != shapes[1]):
@@ -125,16 +159,23 @@ def _marked(layers, replacements):
     """While this lasts, the configurations of layers to be replaced are marks."""
     with contextlib.ExitStack() as restored:
 
-        def shadow(layer, get_config):
-            vars(layer)["get_config"] = get_config  # behind the back of Keras's attribute tracking
-            restored.callback(vars(layer).pop, "get_config")
+        def shadow(layer, method, instead):
+            # Behind the back of Keras's attribute tracking. Keras looks whether the method is marked as its own.
+            vars(layer)[method] = functools.wraps(getattr(layer, method))(instead)
+            restored.callback(vars(layer).pop, method)
 
         for key in replacements:
-            shadow(layers[key], lambda key=key: {MARK: key})
+            shadow(layers[key], "get_config", lambda key=key: {MARK: key})
         for layer in layers.values():
+            if getattr(layer.build, "_is_default", False) and layer._layers:
+                # Keras would take it for built, with nothing built inside. Without this it builds it by a call.
+                shadow(layer, "get_build_config", lambda: None)
             attribute = getattr(layer, "replaceable_sublayers", None)
             if attribute and any(id(sublayer) in replacements for sublayer in getattr(layer, attribute)):
-                shadow(layer, _showing(layer, attribute))
+                shadow(layer, "get_config", _showing(layer, attribute))
+            if _hides_graph(layer) and any(id(sublayer) in replacements for sublayer in layer._flatten_layers()):
+                plain = keras.Model(layer.input, layer.output, name=layer.name, trainable=layer.trainable)
+                shadow(layer, "get_config", lambda plain=plain: {PLAIN: keras.saving.serialize_keras_object(plain)})
         yield
 
 
@@ -148,22 +189,34 @@ def _showing(layer, attribute):
     return get_config
 
 
+def _hides_graph(layer):
+    """Whether it is a functional model with a constructor of its own: that is then all that its configuration shows."""
+    return functional_graph(layer) is layer and "input_layers" not in layer.get_config()
+
+
+def _connections_left_out(build_config):
+    """The build configuration of any format for a layer of another."""
+    return {key: value for key, value in (build_config or {}).items() if key != "pairs"}
+
+
 def _rewrite(saved, replacements, found, keep_shapes):
     if isinstance(saved, dict):
         config = saved.get("config")
         if not keep_shapes:
             saved.pop("build_config", None)
             saved.pop("build_input_shape", None)
-        if isinstance(config, dict) and MARK in config:
+        if isinstance(config, dict) and PLAIN in config:
+            saved |= {key: config[PLAIN][key] for key in ("module", "class_name", "registered_name", "config")}
+        elif isinstance(config, dict) and MARK in config:
             kind, new_config = replacements[config[MARK]]
             found.add(config[MARK])
-            stock = kind.__module__.startswith("keras.")
+            stock = getattr(keras.layers, kind.__name__, None) is kind
             saved["module"] = "keras.layers" if stock else kind.__module__
             saved["class_name"] = kind.__name__
             saved["registered_name"] = None if stock else keras.saving.get_registered_name(kind)
             saved["config"] = new_config
-            if saved.get("build_config"):
-                saved["build_config"].pop("pairs", None)
+            if "build_config" in saved:
+                saved["build_config"] = _connections_left_out(saved["build_config"])
             return
     if isinstance(saved, dict):
         saved = list(saved.values())
@@ -172,55 +225,13 @@ def _rewrite(saved, replacements, found, keep_shapes):
             _rewrite(part, replacements, found, keep_shapes)
 
 
-def _find(owner, wanted, seen=None):
-    """The way from a model to a layer inside: a list of attribute names and keys; None if there is none."""
-    seen = set() if seen is None else seen
-    seen.add(id(owner))
-    if isinstance(owner, (list, tuple)):
-        parts = enumerate(owner)
-    elif isinstance(owner, dict):
-        parts = owner.items()
-    else:
-        # What every model has, Keras and TensorFlow keep for themselves.
-        theirs = vars(keras.Sequential())
-        parts = ((k, v) for k, v in vars(owner).items() if k not in theirs and not k.startswith("_self_"))
-    for key, part in list(parts):
-        if part is wanted:
-            return [key]
-        if isinstance(part, (keras.layers.Layer, list, tuple, dict)) and id(part) not in seen:
-            rest = _find(part, wanted, seen)
-            if rest is not None:
-                return [key, *rest]
-    return None
-
-
-def _put(model, place, layer):
-    """Sets a layer at a place that `_find` found, in the order of Keras's list of layers too."""
-    owner, holder = model, model
-    for key in place[:-1]:
-        holder = holder[key] if isinstance(holder, (list, tuple, dict)) else getattr(holder, key)
-        owner = holder if isinstance(holder, keras.layers.Layer) else owner
-    key = place[-1]
-    if isinstance(holder, (list, dict)):
-        old, holder[key] = holder[key], layer
-    else:
-        old = getattr(holder, key)
-        setattr(holder, key, layer)
-    owner._layers[:] = [layer if x is old else x for x in owner._layers if x is not layer]
-
-
 def transfer(old_model, new_model, masks=None):
     """Copies all weights from one model to its rebuilt twin, whatever the formats of their kernels.
 
     Args:
         masks: Dictionary from the `id` of an old layer to the mask of its twin; by default twins are connected alike.
     """
-    old_layers, new_layers = list(old_model._flatten_layers()), list(new_model._flatten_layers())
-    done = set()
-    for old, new in zip(old_layers, new_layers, strict=True):
-        if id(new) in done:
-            continue
-        done.add(id(new))
+    for old, new in counterparts(old_model, new_model):
         if isinstance(old, SparseKernel) or isinstance(new, SparseKernel):
             _transfer_kernel(old, new, None if masks is None else masks.get(id(old)))
             continue

@@ -7,21 +7,24 @@ import keras
 from keras_sparse import checks
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.transforms.rebuild import check_model, rebuild
+from keras_sparse.transforms.scaled_channels import ScaledChannels
 from keras_sparse.transforms.selection import select
 
 
 def scale_width(model, multiplier, exclude="last", include_dense=None):
     """A new model in which each convolution has `ceil(multiplier * filters)` filters; weights are fresh.
 
-    The baseline that sparse connections are compared with. All layers stay, and their names.
+    The baseline that sparse connections are compared with. All layers stay, and their names. Where channels are read in
+    groups (`Conv2D`, `GroupNormalization`), the layers that make them are rounded up to a multiple of the groups; one
+    group for each channel stays that. Models inside start with what arrives at them.
 
     Args:
         model: Built Keras model; it is left as it is.
         multiplier: Number in (0, 8], the alpha of the paper; parameters change with its square.
         exclude: Layers that keep their width: None, or one or a list of names, patterns, layers, "first", "last". What
             makes the outputs ("last") keeps its width in any case.
-        include_dense: Boolean, whether dense layers before the last are scaled too; None for only if the model has no
-            convolutions.
+        include_dense: Boolean, whether dense layers before the last are scaled too, as they must be where they work
+            between convolutions (ConvNeXt, gates); None for only if the model has no convolutions.
 
     Returns:
         A Keras model, not compiled.
@@ -44,31 +47,50 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
     multiplier = checks.number("multiplier", multiplier, "scale_width", 1e-6, 8, hint="0.5 halves the filters.")
     graph = channel_graph(model)
     kept = select("exclude", exclude, graph, "scale_width") | _classifiers(graph)
-    replacements = {}
-    for argument in ("filters", "units"):
-        if argument == "units" and not (include_dense or (include_dense is None and not replacements)):
-            continue
-        for layer in _outermost(model, argument):
-            if not any(id(inner) in kept for inner in layer._flatten_layers()):
-                config = layer.get_config()
-                config[argument] = _scaled(config[argument], multiplier, config.get("groups", 1))
-                replacements[id(layer)] = (type(layer), config)
-    if not replacements:
+    convolutions, dense = (
+        [x for x in _outermost(model, name) if not any(id(inner) in kept for inner in x._flatten_layers())]
+        for name in ("filters", "units")
+    )
+    left = [] if include_dense or (include_dense is None and not convolutions) else dense
+    scaled = {id(layer): layer for layer in (*convolutions, *(layer for layer in dense if not left))}
+    if not scaled:
         raise ValueError(
             f"`model` of scale_width must have layers to scale. Received: the model {model.name!r}, in which all "
             "convolutions are excluded or make the outputs. Exclude less, or pass include_dense=True."
         )
+    outermost = {id(inner): layer for layer in scaled.values() for inner in layer._flatten_layers()}
+    channels = ScaledChannels(
+        graph,
+        lambda layer, width, multiple: _scaled(width, multiplier, multiple) if id(layer) in outermost else width,
+    )
+    changes = {}
+    for layer in scaled.values():
+        argument = "filters" if layer in convolutions else "units"
+        value = layer.get_config()[argument]
+        changes[id(layer)] = layer, {argument: _scaled(value, multiplier, channels.multiple(layer))}
     for layer in _outermost(model, "target_shape"):
         target = layer.get_config()["target_shape"]
         if -1 not in target:
-            # The last axis follows what arrives.
-            replacements[id(layer)] = (type(layer), {**layer.get_config(), "target_shape": (*target[:-1], -1)})
+            changes[id(layer)] = layer, {"target_shape": (*target[:-1], -1)}  # the last axis follows what arrives
+    for layer, change in channels.followers():
+        if outermost.get(id(layer), layer) is layer:
+            changes[id(layer)] = layer, change
+    replacements = {key: (type(layer), {**layer.get_config(), **change}) for key, (layer, change) in changes.items()}
     try:
         return rebuild(model, replacements, "scale_width", keep_shapes=False)
     except ValueError as error:
+        if str(error).startswith("`model` of scale_width"):  # not of Keras
+            raise
+        cure = "Exclude the layers that belong to it, or take a multiplier that leaves whole numbers of filters."
+        if left:
+            names = ", ".join(repr(layer.name) for layer in left[:3]) + (", ..." if len(left) > 3 else "")
+            cure = (
+                f"Dense layers keep their width here ({names}): pass include_dense=True if they work between "
+                "convolutions. Else exclude the layers that belong together."
+            )
         raise ValueError(
             f"`model` of scale_width must take other widths. Received: the model {model.name!r}, of which Keras says: "
-            f"{error} Exclude the layers that belong to it."
+            f"{error} {cure}"
         ) from error
 
 
@@ -93,8 +115,8 @@ def _outermost(model, argument):
     return list(found.values())
 
 
-def _scaled(value, multiplier, groups):
+def _scaled(value, multiplier, multiple):
     if isinstance(value, (list, tuple)):
-        return tuple(_scaled(one, multiplier, groups) for one in value)
+        return tuple(_scaled(one, multiplier, multiple) for one in value)
     # 0.3 * 10 is 3.0000000000000004 and means 3.
-    return max(1, math.ceil(multiplier * value / groups - 1e-9)) * groups
+    return max(1, math.ceil(multiplier * value / multiple - 1e-9)) * multiple

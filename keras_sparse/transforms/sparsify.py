@@ -11,6 +11,7 @@ from keras_sparse import allocation as allocations
 from keras_sparse import checks, topologies
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.layers import MaskedDense, SparseConv2D
+from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.topology import check_sparsity
 from keras_sparse.transforms.connect_paths import connect_paths
 from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
@@ -35,16 +36,22 @@ def sparsify(
     with a configuration. Names are kept, and shared layers stay shared. There are no dead filters: connections are
     moved, within their layer, until each has a path to an input and to an output of the model, across branches,
     concatenations and sums (`analysis.is_path_connected` proves it). Layers whose sparsity comes to 0 stay as they
-    are, and so do convolutions with `groups` and subclasses of `Dense` and `Conv2D`.
+    are, and so do convolutions with `groups`, subclasses of `Dense` and `Conv2D`, and layers that are sparse already,
+    with all their connections: `strip` first to draw those anew.
 
-    A subclassed model is saved by its own class, which knows nothing of the exchanged layers: save its weights
-    (`.weights.h5`), and load them into a model that was sparsified with the same arguments.
+    Layers that are made by the code of another layer or of a subclassed model are exchanged where it holds them. A
+    `.keras` file of such a model does not load: its classes run again, make stock layers, and Keras refuses the masks
+    in the file. There are three ways out. Save the weights (`.weights.h5`), and load them into a model that was
+    sparsified with the same arguments, whatever the seed (the masks are weights; compact layers need the same number
+    of connections). Or save `strip(model)`, whose zeros are stored. Or let the class take its layers: if the argument
+    of its constructor and the attribute `convolutions` hold a list of layers, or None in the argument to make them,
+    then `replaceable_sublayers = "convolutions"` in the class lets `sparsify` write them into its configuration.
 
     Args:
         model: Built Keras model; it is left as it is.
         sparsity: Number in [0, 1), fraction of zeros; None if `allocation` is a dictionary that says all.
-        topology: Name in `topologies.TOPOLOGIES`, or a `Topology` with a degree of its own (`sparsity` is then None);
-            each layer draws with a seed of its own.
+        topology: Name in `topologies.NAMED`; or a `Topology` with a degree of its own, or a mask that fits all layers
+            that are not excluded (`sparsity` is then None). Each layer draws with a seed of its own.
         allocation: "uniform", "erdos_renyi" or "erdos_renyi_kernel"; a function `(kernel_shapes, sparsity) ->
             sparsities`; or a dictionary from layer names or patterns to sparsities (the first that matches counts;
             what none matches has `sparsity`, or stays dense if that is None).
@@ -82,20 +89,23 @@ def sparsify(
         if type(link.layer) in TWINS and id(link.layer) not in excluded and getattr(link.layer, "groups", 1) == 1
     }
     _check_plain(targets.values())
+    if isinstance(topology, (np.ndarray, list, tuple)):
+        topology = topologies.FromMask(topology, block_size=block_size)
     if isinstance(topology, topologies.Topology):
         if block_size not in (1, topology.block_size):
             raise checks.error(
                 "block_size", "sparsify", f"that of its topology, {topology!r}", block_size, "Set it there."
             )
         block_size = topology.block_size
-    sparsities = _allocated(list(targets.values()), sparsity, topology, allocation)
+    sparse = [link.layer.name for link in graph.links if isinstance(link.layer, SparseKernel)]
+    sparsities = _allocated(list(targets.values()), sparsity, topology, allocation, sparse)
     replacements, masks = {}, {}
     for index, (key, layer) in enumerate(targets.items()):
         if sparsities[index] == 0:
             continue
         child = int(np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(1)[0])
         drawn = _topology(topology, sparsities[index], block_size, child, layer)
-        masks[key] = drawn(*layer.kernel.shape[-2:])
+        masks[key] = _mask(drawn, layer)
         by_name = isinstance(topology, str)
         replacements[key] = (
             TWINS[type(layer)],
@@ -121,9 +131,19 @@ def sparsify(
 
 
 def _topology(topology, sparsity, block_size, seed, layer):
-    if not isinstance(topology, topologies.Topology):
-        return topologies.get(topology, sparsity=sparsity, block_size=block_size, seed=seed, owner=layer)
-    return type(topology).from_config({**topology.get_config(), "seed": seed})
+    if isinstance(topology, topologies.Topology):
+        return type(topology).from_config({**topology.get_config(), "seed": seed})
+    try:
+        return topologies.get(topology, sparsity=sparsity, block_size=block_size, seed=seed, owner="sparsify")
+    except ValueError as error:
+        raise ValueError(f'{error} (layer "{layer.name}")') from error
+
+
+def _mask(topology, layer):
+    try:
+        return topology(*layer.kernel.shape[-2:])
+    except ValueError as error:
+        raise ValueError(f'{error} (layer "{layer.name}")') from error
 
 
 def _check_in_sight(layers_left):
@@ -149,24 +169,52 @@ def _check_plain(targets):
             )
 
 
-def _allocated(targets, sparsity, topology, allocation):
-    """One sparsity for each layer."""
+def _allocated(targets, sparsity, topology, allocation, sparse):
+    """One sparsity for each layer; `sparse` are names of layers that are sparse already."""
     if isinstance(topology, topologies.Topology):
         if sparsity is not None:
             raise checks.error(
                 "sparsity", "sparsify", "None with a topology that is given", sparsity, f"{topology!r} brings its own."
             )
+        if allocation != "uniform":
+            raise checks.error(
+                "allocation", "sparsify", "left out with a topology that is given", allocation,
+                f"{topology!r} brings one sparsity for all.",
+            )  # fmt: skip
         return [None] * len(targets)
     if isinstance(allocation, dict):
-        unused = {p for p in allocation if not any(fnmatch.fnmatchcase(layer.name, p) for layer in targets)}
+        unused = [p for p in allocation if not any(fnmatch.fnmatchcase(layer.name, p) for layer in targets)]
         if unused:
             names = ", ".join(layer.name for layer in targets)
+            before = [name for name in sparse if any(fnmatch.fnmatchcase(name, p) for p in unused)]
+            hint = f"These match no layer that can be sparse: {names}."
+            if before:
+                hint += f" Sparse already: {', '.join(before)}; `strip` the model first to draw them anew."
             raise checks.error(
                 "allocation", "sparsify", "a dictionary from names or patterns of layers to sparsities",
-                {p: allocation[p] for p in unused}, f"These match no layer that can be sparse: {names}.",
+                {p: allocation[p] for p in unused}, hint,
             )  # fmt: skip
         otherwise = 0.0 if sparsity is None else check_sparsity(sparsity, "sparsify")
-        matches = [[allocation[p] for p in allocation if fnmatch.fnmatchcase(x.name, p)] for x in targets]
-        return [check_sparsity(match[0], "sparsify") if match else otherwise for match in matches]
+        matches = [next((p for p in allocation if fnmatch.fnmatchcase(x.name, p)), None) for x in targets]
+        return [
+            otherwise if p is None else _allocated_sparsity(allocation[p], {p: allocation[p]}, x.name)
+            for p, x in zip(matches, targets, strict=True)
+        ]
     sparsity = check_sparsity(sparsity, "sparsify")
-    return allocations.get(allocation, "sparsify")([layer.kernel.shape for layer in targets], sparsity)
+    allocated = allocations.get(allocation, "sparsify")([layer.kernel.shape for layer in targets], sparsity)
+    if np.shape(allocated) != (len(targets),):
+        raise checks.error(
+            "allocation", "sparsify", f"a function that gives a list of {len(targets)} sparsities", allocated,
+            f"One for each of the layers {', '.join(layer.name for layer in targets)}.",
+        )  # fmt: skip
+    return [_allocated_sparsity(one, allocated, x.name) for one, x in zip(allocated, targets, strict=True)]
+
+
+def _allocated_sparsity(value, allocation, name):
+    try:
+        return check_sparsity(value, "sparsify")
+    except ValueError:
+        raise checks.error(
+            "allocation", "sparsify", "sparsities, numbers in [0, 1)", allocation,
+            f"The layer {name!r} would have {value!r}. It is the fraction of zeros: 0.9 keeps a tenth.",
+        ) from None  # fmt: skip

@@ -58,7 +58,10 @@ def test_lenet_300_100_at_90_percent():
     np.testing.assert_array_equal(paths([first, second]), np.full((784, 100), 3))
 
 
-@pytest.mark.parametrize(("sparsity", "inverse"), [(0.9, 10), (0.5, 2), (0.75, 4), (0.8, 5), (0.89, 9), (0.3, 1)])
+@pytest.mark.parametrize(
+    ("sparsity", "inverse"),
+    [(0.9, 10), (0.5, 2), (0.75, 4), (0.8, 5), (0.89, 9), (0.6, 3), (0.3, 2), (0.25, 2), (0, 1)],
+)
 @pytest.mark.parametrize("layer", [0, 1])
 def test_sparsity_becomes_the_nearest_density_that_there_is(sparsity, inverse, layer):
     # Widths that all of the radices divide.
@@ -93,6 +96,7 @@ def test_a_butterfly_of_blocks():
     [
         (RadixNet, "exactly one of the two must be given. Received: sparsity=None, radices=None"),
         (lambda: RadixNet(0.9, (2, 2)), "exactly one of the two"),
+        (lambda: RadixNet(0.2), "`sparsity` of RadixNet must be 0, or a number in [0.25, 1). Received: sparsity=0.2"),
         (lambda: RadixNet(radices=()), "`radices` of RadixNet must be a tuple of integers"),
         (lambda: RadixNet(radices=8), "Write it as in (2, 2, 2)"),
         (lambda: RadixNet(radices=(2, 1)), "`radices` of RadixNet must be an integer >= 2. Received: radices=1"),

@@ -77,6 +77,92 @@ def test_groups_stay_whole():
     assert ks.scale_width(model, 0.3).layers[0].filters == 4
 
 
+@pytest.mark.parametrize(
+    ("constructor", "size", "include_dense"),
+    [
+        (keras.applications.ConvNeXtTiny, 32, True),
+        (keras.applications.EfficientNetB0, 32, None),
+        (keras.applications.Xception, 72, None),
+    ],
+)
+def test_keras_applications(constructor, size, include_dense):
+    model = constructor(weights=None, input_shape=(size, size, 3), classes=5)
+    narrow = ks.scale_width(model, 0.5, include_dense=include_dense)
+    assert 0.24 < narrow.count_params() / model.count_params() < 0.3
+    assert np.isfinite(narrow(np.ones((1, size, size, 3), "float32"))).all()
+
+
+def chain(*parts, shape=(8, 8, 3)):
+    inputs = x = keras.Input(shape)
+    for part in parts:
+        x = part(x)
+    return keras.Model(inputs, layers.Conv2D(2, 1, name="top")(x))
+
+
+def inner(*parts, shape):
+    inputs = x = keras.Input(shape)
+    for part in parts:
+        x = part(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: inner(layers.ReLU(), layers.Conv2D(6, 1), shape=(8, 8, 10)),
+        lambda: keras.Sequential([keras.Input((8, 8, 10)), layers.Conv2D(6, 1)]),
+        lambda: keras.Sequential([layers.Conv2D(6, 1)]),
+        lambda: inner(inner(layers.Conv2D(6, 1), shape=(8, 8, 10)), shape=(8, 8, 10)),
+    ],
+    ids=["functional", "sequential", "without input", "twice nested"],
+)
+def test_models_that_start_in_the_middle(make, tmp_path):
+    narrow = ks.scale_width(chain(layers.Conv2D(10, 1), make()), 0.3)
+    assert narrow.layers[2].input_shape == (None, 8, 8, 3)
+    assert narrow.layers[2].output_shape == (None, 8, 8, 2)
+    narrow.save(tmp_path / "m.keras")
+    assert keras.saving.load_model(tmp_path / "m.keras")(np.ones((1, 8, 8, 3))).shape == (1, 8, 8, 2)
+
+
+def groups(model):
+    return [(getattr(x, "filters", None), x.groups) for x in model.layers if hasattr(x, "groups")]
+
+
+def test_one_group_for_each_channel_stays_so():
+    parts = layers.Conv2D(10, 1), layers.Conv2D(10, 3, groups=10), layers.Conv2D(20, 3, groups=10)
+    assert groups(ks.scale_width(chain(*parts), 0.3)) == [(3, 1), (3, 3), (6, 3), (2, 1)]
+    assert groups(ks.scale_width(chain(*parts, layers.GroupNormalization(20)), 0.3))[3] == (None, 6)
+
+
+def test_what_is_read_in_groups_can_be_cut_into_them():
+    through_depthwise = layers.Conv2D(12, 1), layers.DepthwiseConv2D(3), layers.Conv2D(16, 3, groups=4)
+    assert groups(ks.scale_width(chain(*through_depthwise), 0.1)) == [(4, 1), (4, 4), (2, 1)]
+    one_by_one = layers.Conv2D(12, 1), layers.Conv2D(12, 3, groups=12), layers.GroupNormalization(4)
+    assert groups(ks.scale_width(chain(*one_by_one), 0.1)) == [(4, 1), (4, 4), (None, 4), (2, 1)]
+
+
+def test_all_terms_of_a_sum_are_cut_into_groups():
+    inputs = keras.Input((8, 8, 3))
+    terms = [layers.Conv2D(12, 1, name=name)(inputs) for name in "ab"]
+    attention = layers.Conv2D(1, 1, name="one")(inputs)  # goes to all channels and stays one
+    x = layers.Multiply()([layers.Add()(terms), attention])
+    narrow = ks.scale_width(keras.Model(inputs, layers.Conv2D(2, 1)(layers.Conv2D(8, 1, groups=4, name="c")(x))), 0.1)
+    assert [narrow.get_layer(name).filters for name in ("a", "b", "one", "c")] == [4, 4, 1, 4]
+
+
+def squeezed():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(16, 1)(inputs)
+    gate = layers.Dense(16, name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return keras.Model(inputs, layers.Conv2D(2, 1)(layers.Multiply()([x, gate])))
+
+
+def test_dense_layers_of_a_gate():
+    with pytest.raises(ValueError, match=r"Dense layers keep their width here \('gate'\): pass include_dense=True if"):
+        ks.scale_width(squeezed(), 0.5)
+    assert ks.scale_width(squeezed(), 0.5, include_dense=True).get_layer("gate").units == 8
+
+
 def test_with_sparse_connections():
     """The paper's hybrid: fewer filters, and few connections between them."""
     hybrid = ks.scale_width(ks.sparsify(small(), 0.5, exclude="last", seed=0), 0.5)
@@ -90,12 +176,22 @@ def test_with_sparse_connections():
         (lambda: ks.scale_width(small(), 0.5, exclude=["a", "b"], include_dense=False), "must have layers to scale"),
         (lambda: ks.scale_width(small(), 0.5, exclude="c"), "`exclude` of scale_width must name layers"),
         (lambda: ks.scale_width(stubborn(), 0.5), "must take other widths"),
+        (lambda: ks.scale_width(chain(Hiding()), 0.5), "the layers that change their width. Received: 'hidden', made"),
     ],
 )
 def test_errors(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value)
+
+
+class Hiding(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = layers.Conv2D(4, 1, name="hidden")
+
+    def call(self, x):
+        return self.hidden(x)
 
 
 def stubborn():

@@ -381,13 +381,59 @@ def hiding():
         (lambda: ks.sparsify(perceptron(), 0.5, topology=ks.topologies.Rotating(0.5)), "brings its own"),
         (lambda: ks.sparsify(shared_between_models(), 0.5), "Received: the layer 'shared' in inner, outer"),
         (lambda: ks.sparsify(lora(), 0.5), "must have no LoRA"),
-        (lambda: ks.sparsify(hiding(), 0.5), "must show its layers in its configuration. Received: the layer 'hidden'"),
+        (lambda: ks.sparsify(perceptron(), 0.5, topology="from_masks"), "'random_rotating', 'rotating'. Received"),
+        (lambda: ks.sparsify(perceptron(), 0.1, topology="radix_net"), 'or leave the layer dense. (layer "hidden_0")'),
+        (
+            lambda: ks.sparsify(perceptron(), 0.5, allocation={"top": 1.5}),
+            "`allocation` of sparsify must be sparsities, numbers in [0, 1). Received: allocation={'top': 1.5}. "
+            "The layer 'top' would have 1.5",
+        ),
+        (
+            lambda: ks.sparsify(perceptron(), 0.5, allocation=lambda shapes, sparsity: [0.5, 0.5]),
+            "must be a function that gives a list of 3 sparsities. Received: allocation=[0.5, 0.5]. One for each of "
+            "the layers hidden_0, hidden_1, top",
+        ),
+        (lambda: ks.sparsify(perceptron(), 0.5, allocation=lambda *_: None), "a list of 3 sparsities. Received"),
+        (lambda: ks.sparsify(perceptron(), 0.5, allocation=lambda *_: [0.5, -1, 0.5]), "'hidden_1' would have -1"),
+        (
+            lambda: ks.sparsify(perceptron(), None, topology=ks.topologies.Rotating(0.5), allocation={"top": 0.9}),
+            "`allocation` of sparsify must be left out with a topology that is given",
+        ),
+        (lambda: ks.sparsify(perceptron(), 0.5, topology=[[1, 0], [0, 1]]), "None with a topology that is given"),
+        (
+            lambda: ks.sparsify(perceptron(), None, topology=[[1, 0], [0, 1]]),
+            'a mask of that shape. (layer "hidden_0")',
+        ),
+        (lambda: ks.sparsify(partly_sparse(), 0.5, allocation={"hidden_0": 0.9}), "Sparse already: hidden_0; `strip`"),
     ],
 )
 def test_errors(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_no_message_offers_what_no_name_makes():
+    with pytest.raises(ValueError, match="must be one of") as caught:
+        ks.sparsify(perceptron(), 0.5, topology="random")
+    assert "from_mask" not in str(caught.value)
+
+
+def test_a_mask_brings_its_sparsity():
+    mask = np.arange(20 * 32).reshape(20, 32) % 3 == 0
+    sparse = ks.sparsify(perceptron(), None, topology=mask, exclude=["hidden_1", "top"], seed=0)
+    np.testing.assert_array_equal(sparse.layers[0].mask, mask)
+
+
+def partly_sparse():
+    return ks.sparsify(perceptron(), None, allocation={"hidden_0": 0.9}, seed=0)
+
+
+def test_what_is_sparse_stays_as_it_is():
+    before = partly_sparse()
+    after = ks.sparsify(before, 0.5, seed=1)
+    np.testing.assert_array_equal(after.layers[0].mask, before.layers[0].mask)
+    assert [layer.sparsity for layer in after.layers] == [0.9, 0.5, 0.5]
 
 
 def test_a_hidden_layer_may_be_excluded():
