@@ -10,6 +10,8 @@ from keras_sparse.schedules.schedule import Schedule
 class Doubling(Schedule):
     """`min(final, initial * 2 ** (step // period))`: a density that doubles every `period` steps until it is full.
 
+    An update is due at every multiple of `period`, from step 0 on.
+
     Args:
         initial: Number in (0, 1], the density at step 0; 0.01 and 0.001 in the paper.
         period: Integer >= 1, steps from one doubling to the next; 10,000, 25,000 and 50,000 in the paper.
@@ -28,6 +30,7 @@ class Doubling(Schedule):
         hint = "It is a density: 0.01 starts with one connection in a hundred."
         self.initial = checks.number("initial", initial, self, 1e-9, 1, hint=hint)
         self.period = checks.integer("period", period, owner=self, minimum=1)
+        super().__init__(frequency=self.period)
         self.final = checks.number("final", final, self, self.initial, 1, hint="It may not lie below `initial`.")
 
     def value(self, step):

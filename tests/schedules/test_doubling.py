@@ -16,6 +16,12 @@ def test_stops_at_its_final_value():
     assert [Doubling(initial=0.1, period=1, final=0.5)(step) for step in range(5)] == [0.1, 0.2, 0.4, 0.5, 0.5]
 
 
+def test_due_at_every_doubling():
+    schedule = Doubling(initial=0.1, period=5)
+    assert [step for step in range(17) if schedule.is_due(step)] == [0, 5, 10, 15]
+    assert schedule.due(10**6 + 4) == 10**6
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
