@@ -8,6 +8,7 @@ Where XLA compiles (JAX, GPUs) masking costs no pass of its own, and the plain f
 """
 
 import functools
+import math
 
 import keras
 from keras import ops
@@ -24,13 +25,13 @@ def in_product(kernel, mask, training):
 
     Args:
         kernel: Tensor `(..., fan_in, fan_out)`, zero where the mask is False.
-        mask: Boolean tensor `(fan_in, fan_out)`.
+        mask: Boolean tensor `(fan_in, fan_out)`, or of the kernel's shape.
         training: Boolean, whether this is a training step, where a pass is worth saving.
 
     Returns:
         Tensor like `kernel`, whose gradient is zero where the mask is False.
     """
-    if not training or not counts_passes():
+    if not counts_passes() or not training:  # in this order: rematerialised on JAX, `training` is a tracer
         return masked(kernel, mask)
 
     @ops.custom_gradient
@@ -51,14 +52,14 @@ def after_update(kernel, mask, moved, samples):
 
     Args:
         kernel: Tensor `(..., fan_in, fan_out)`.
-        mask: Boolean tensor `(fan_in, fan_out)`.
+        mask: Boolean tensor `(fan_in, fan_out)`, or of the kernel's shape.
         moved: Boolean tensor, scalar: whether cut weights may have momentum.
-        samples: Integer array, such cut weights of all components: positions in the flattened `(fan_in, fan_out)`.
+        samples: Integer array, such cut weights of all components: positions in the flattened mask.
     """
     if not counts_passes():
         return masked(kernel, mask)
     kernel, mask = ops.convert_to_tensor(kernel), ops.convert_to_tensor(mask)
-    first = ops.reshape(kernel, (-1, kernel.shape[-2] * kernel.shape[-1]))[0]
+    first = ops.reshape(kernel, (-1, math.prod(mask.shape)))[0]
     needed = ops.logical_or(moved, ops.any(ops.take(first, samples) != 0))
     return ops.cond(needed, lambda: masked(kernel, mask), lambda: kernel)
 

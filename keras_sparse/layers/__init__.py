@@ -2,7 +2,9 @@
 
 from keras_sparse.layers.fractal_block import FractalBlock
 from keras_sparse.layers.mask_constraint import MaskConstraint
+from keras_sparse.layers.masked_conv import MaskedConv1D, MaskedConv2D, MaskedConv3D
 from keras_sparse.layers.masked_dense import MaskedDense
+from keras_sparse.layers.masked_einsum_dense import MaskedEinsumDense
 from keras_sparse.layers.path_sampler import PathSampler
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
 from keras_sparse.layers.sparse_aggregation import SparseAggregation
@@ -14,7 +16,11 @@ LAYERS = Registry(
     "layer",
     [
         FractalBlock,
+        MaskedConv1D,
+        MaskedConv2D,
+        MaskedConv3D,
         MaskedDense,
+        MaskedEinsumDense,
         PathSampler,
         PreactivationUnit,
         SparseAggregation,
@@ -27,7 +33,11 @@ __all__ = [
     "LAYERS",
     "FractalBlock",
     "MaskConstraint",
+    "MaskedConv1D",
+    "MaskedConv2D",
+    "MaskedConv3D",
     "MaskedDense",
+    "MaskedEinsumDense",
     "PathSampler",
     "PreactivationUnit",
     "SparseAggregation",

@@ -29,12 +29,16 @@ class ConnectedInitializer:
         initializer: Keras initializer.
         connections: `Connections` of the layer.
         compact: Boolean, whether to fill values instead of a dense kernel.
+        positions: Integer, how many inputs of `connections` stand for one channel: those of a convolution's window
+            where each weight is a connection of its own. Each of them has a pixel to read, so that a channel reaches
+            as many times as many outputs.
     """
 
-    def __init__(self, initializer, connections, compact=False):
+    def __init__(self, initializer, connections, compact=False, positions=1):
         self.initializer = initializer
         self.connections = connections
         self.compact = compact
+        self.positions = positions
 
     def __call__(self, shape, dtype=None):
         c = self.connections
@@ -54,16 +58,19 @@ class ConnectedInitializer:
         gain = self._gain(c.out_degrees()[:, None], c.in_degrees()[None, :])
         mask = c.mask()
         factor = mask if gain is None else np.where(mask, gain, 0)
+        if factor.size == math.prod(shape):  # otherwise it is the same at every position of the kernel
+            factor = factor.reshape(shape)
         return values * ops.cast(factor, values.dtype)
 
     def _dense_fan(self):
-        mode, c = self.initializer.mode, self.connections
-        return {"fan_in": c.fan_in, "fan_out": c.fan_out}.get(mode, (c.fan_in + c.fan_out) / 2)
+        mode, fan_in, fan_out = self.initializer.mode, self.connections.fan_in, self.connections.fan_out
+        fan_out *= self.positions
+        return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
 
     def _gain(self, out_degrees, in_degrees):
         """How much larger than in a dense layer the weight between such units must be; None if no fan counts."""
         if not isinstance(self.initializer, keras.initializers.VarianceScaling):
             return None
-        mode = self.initializer.mode
+        mode, out_degrees = self.initializer.mode, out_degrees * self.positions
         connected = {"fan_in": in_degrees, "fan_out": out_degrees}.get(mode, (in_degrees + out_degrees) / 2)
         return np.sqrt(self._dense_fan() / np.maximum(connected, 1)).astype("float32")

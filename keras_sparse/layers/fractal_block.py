@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, serialized
+from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, shown
 
 MAXIMUM_COLUMNS = 10  # the longest of ten columns has 512 convolutions
 
@@ -164,7 +164,7 @@ class FractalBlock(keras.layers.Layer):
             "drop_path": self.drop_path,
             "data_format": self.data_format,
             "seed": self.seed,
-            "convolutions": serialized(self.convolutions) if self._given_convolutions else None,
+            "convolutions": shown(self.convolutions, self._given_convolutions),
         }
 
     @classmethod

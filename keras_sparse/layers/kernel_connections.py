@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.kernels.masked import masked
+from keras_sparse.kernels.masked import counts_passes, masked
 from keras_sparse.layers.connected_initializer import ConnectedInitializer
 from keras_sparse.topologies.connections import Connections, as_mask
 
@@ -21,7 +21,7 @@ class KernelConnections:
             raise AttributeError(f"{checks.describe(self)} has no connections before it is built: call it first.")
         if self.format == "masked":
             blocks = self.block_size
-            mask = ops.convert_to_numpy(self._mask_variable)
+            mask = matrix(ops.convert_to_numpy(self._mask_variable))
             try:
                 return Connections.from_mask(mask, blocks, owner=self)
             except ValueError:  # connections may have moved out of their blocks
@@ -31,10 +31,11 @@ class KernelConnections:
 
     @property
     def mask(self):
-        """Boolean array `(fan_in, fan_out)`, True = connected, as it is now."""
+        """Boolean array, True = connected, as it is now: `(fan_in, fan_out)`, or of the kernel's shape where each
+        weight is a connection of its own (`MaskedConv2D`)."""
         if self.built and self.format == "masked":
             return np.array(ops.convert_to_numpy(self._mask_variable))
-        return self.connections.mask()
+        return self.connections.mask().reshape(self._dense_shape()[len(self.positions) :])
 
     @property
     def connected_weights(self):
@@ -56,7 +57,7 @@ class KernelConnections:
         """Moves the connections: surviving ones keep their weights, new ones start at zero.
 
         Args:
-            mask: Boolean array `(fan_in, fan_out)`.
+            mask: Boolean array of the shape of `mask`.
             trained: Boolean, whether an optimizer has trained the layer. It then holds momentum for connections that
                 are cut, against which the kernel is masked once more after each step; False spares that.
 
@@ -64,7 +65,7 @@ class KernelConnections:
             ValueError: If the mask has another shape or, in the compact format, another number of connections than
                 the layer has room for.
         """
-        mask = as_mask(mask, owner=self)
+        mask = np.asarray(mask)
         if self.quantization_mode is not None:
             raise ValueError(
                 f"`mask` of {checks.describe(self)} must be set before the layer is quantized. Received: a layer with "
@@ -72,6 +73,7 @@ class KernelConnections:
             )
         if mask.shape != (now := self.mask).shape:
             raise checks.error("mask", self, f"of shape {now.shape}", mask.shape, "Pass one entry for each pair.")
+        mask = as_mask(matrix(mask), owner=self).reshape(mask.shape)
         if self.format == "masked":
             kernel = ops.convert_to_numpy(masked(self._kernel, mask & now))
             self._mask_variable.assign(mask)
@@ -81,7 +83,7 @@ class KernelConnections:
             self._moved.assign(trained)
             self._look_at(mask)
             return
-        connections = Connections.from_mask(mask, self.block_size, owner=self)
+        connections = Connections.from_mask(matrix(mask), self.block_size, owner=self)
         if len(connections) != self._inputs.shape[0]:
             raise checks.error(
                 "mask", self, f"one with {self.connections.count} connections, for which the layer has room",
@@ -91,9 +93,47 @@ class KernelConnections:
         self._inputs.assign(connections.inputs)
         self._outputs.assign(connections.outputs)
 
+    def train_cut_weights(self, train):
+        """Whether cut weights, which stay zero, have gradients and momentum as if they were connected.
+
+        To be called before the training step is compiled.
+        """
+        self.has_dense_gradient = train
+        if train:
+            self._moved.assign(True)  # the optimizer moves them at every step, and they are put back
+
+    def watch_movement(self):
+        """From now on keeps the sum of `weight * change of the weight`, in a variable that is saved with the layer."""
+        if self._movement is None:
+            self._tracker.unlock()
+            self._add_movement(self._kernel.shape)
+            self._tracker.lock()
+
+    def _add_movement(self, shape):
+        self._movement = self._add_frozen("movement", np.zeros(shape, "float32"), "float32")
+
+    @property
+    def movement(self):
+        """Array of the kernel's shape: how far each weight has moved away from zero, times its size."""
+        return ops.convert_to_numpy(self._movement)
+
+    def add_movement(self, restart=False):
+        """Adds the change since it was called last; with `restart` nothing, what comes from now on counts."""
+        before, self._kernel_before = self._kernel_before, np.array(ops.convert_to_numpy(self._kernel), "float32")
+        if not restart:
+            self._movement.assign(self.movement + before * (self._kernel_before - before))
+
+    def cut_zeros(self):
+        """Takes weights of exactly zero for cut ones, unless all are."""
+        kernel = ops.convert_to_numpy(self._kernel)
+        mask = (kernel != 0).any(axis=tuple(range(len(self.positions))))
+        if mask.any() and not mask.all():
+            self.set_mask(mask, trained=False)
+
     def _look_at(self, mask):
-        if self._kernel.constraint is not None:
-            self._kernel.constraint.samples = samples(mask)
+        # A search through the graph, and only `after_update` asks for what it finds, where passes count.
+        if counts_passes() and self._kernel.constraint is not None:
+            self._kernel.constraint.samples = samples(matrix(mask))
 
     def relay(self, connections, fresh=False):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
@@ -108,7 +148,7 @@ class KernelConnections:
         before, values = self.connections, ops.convert_to_numpy(self._kernel)
         new = None
         if fresh:
-            draw = ConnectedInitializer(self.kernel_initializer, connections, compact=True)
+            draw = ConnectedInitializer(self.kernel_initializer, connections, True, self.window)
             new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
         values = moved(values, before, connections, new)
         names, kinds = ("_kernel", "_inputs", "_outputs"), ("_trainable_variables", "_non_trainable_variables")
@@ -141,7 +181,7 @@ class KernelConnections:
         positions = len(self.positions)
         dense = np.moveaxis(dense, (0, 1), (positions, positions + 1))  # (positions, in, out, b, b)
         dense = np.swapaxes(dense, -3, -2)  # (positions, in, b, out, b)
-        return dense.reshape(*self.positions, c.fan_in, c.fan_out)
+        return dense.reshape(self._dense_shape())
 
     def set_dense_kernel(self, kernel):
         """Takes over the connected part of a dense kernel; what is not connected is left out."""
@@ -154,6 +194,15 @@ class KernelConnections:
         positions = len(self.positions)
         blocks = np.moveaxis(blocks, (positions, positions + 2), (0, 1))  # (in, out, positions, b, b)
         self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
+
+    def _dense_shape(self):
+        """Shape of the kernel that a dense layer would have."""
+        return (*self.positions, *self._size)
+
+
+def matrix(mask):
+    """A mask as a matrix, one column for each output."""
+    return mask.reshape(-1, mask.shape[-1])
 
 
 def samples(mask):

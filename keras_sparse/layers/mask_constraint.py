@@ -32,7 +32,7 @@ class MaskConstraint(keras.constraints.Constraint):
         self.constraint = keras.constraints.get(constraint)
         # A variable is read each time, so that connections may move.
         self.mask = mask if isinstance(mask, keras.Variable) else FromMask(mask, seed=0).given.mask()
-        self._moved = None
+        self._moved = self.samples = None
         self.was_used = False  # by an optimizer, in this process
         self._mask_in_forward_pass = None
 
@@ -44,17 +44,16 @@ class MaskConstraint(keras.constraints.Constraint):
         return masked(value if self.constraint is None else self.constraint(value), mask)
 
     @classmethod
-    def of_layer(cls, mask, constraint, moved, samples):
-        """For a layer that masks the gradient itself.
+    def of_layer(cls, mask, constraint, moved):
+        """For a layer that masks the gradient itself, and keeps `samples` up to date: cut weights to look at.
 
         Args:
             mask: Keras variable.
             constraint: As in the constructor.
             moved: Keras variable, boolean: whether cut weights may have momentum.
-            samples: Integer array, cut weights to look at; the layer keeps it up to date.
         """
         of_layer = cls(mask, constraint)
-        of_layer._moved, of_layer.samples = moved, samples
+        of_layer._moved = moved
         return of_layer
 
     def saw(self, mask):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_sparse import checks
-from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, serialized
+from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, shown
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -103,7 +103,7 @@ class PreactivationUnit(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "data_format": self.data_format,
-            "convolutions": serialized(self.convolutions) if self._given_convolutions else None,
+            "convolutions": shown(self.convolutions, self._given_convolutions),
         }
 
     @classmethod

@@ -7,7 +7,7 @@ from keras import ops
 from keras_sparse import checks, topologies
 from keras_sparse.kernels.masked import Guard, counts_passes, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
-from keras_sparse.layers.kernel_connections import KernelConnections, samples
+from keras_sparse.layers.kernel_connections import KernelConnections
 from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.topologies.connections import Connections
 from keras_sparse.topologies.topology import check_sparsity, distinct
@@ -36,9 +36,16 @@ class SparseKernel(KernelConnections):
     a `MaskConstraint` also keeps it at exactly zero through every update. The mask is a weight: a saved layer has its
     very connections back, wherever they have moved.
 
-    A class that mixes it in provides `_fans(input_shape)` and `positions`, the leading axes of the kernel, and calls
-    `_connect` in its constructor.
+    A class that mixes it in provides `_fans(input_shape)` and `positions`, the leading axes of the kernel that share
+    the mask, and calls `_connect` in its constructor.
     """
+
+    has_dense_gradient = False  # cut weights, which are zero, then have gradients as if they were connected
+    is_saved_as_stock = False  # as a layer of the Keras class, without a mask
+    window = 1  # positions that the inputs of its connections tell apart
+
+    def _mask_shape(self, input_shape):
+        return self._fans(input_shape)
 
     def _connect(self, sparsity, topology, format, block_size, seed):
         self.format = checks.choice("format", format, self, FORMATS)
@@ -63,7 +70,8 @@ class SparseKernel(KernelConnections):
                     )  # fmt: skip
         self.sparsity = getattr(self.topology, "sparsity", None)
         self.block_size, self.seed = self.topology.block_size, self.topology.seed
-        self._restored_pairs = self._guard = None
+        self._restored_pairs = self._guard = self._movement = self._kernel_before = None
+        self._had_movement = False
         if self.format == "compact":
             self._check_compact()
 
@@ -90,13 +98,14 @@ class SparseKernel(KernelConnections):
         except ValueError as error:
             raise ValueError(f'{error} (layer "{self.name}")') from error
         if self.format == "masked":
-            self._mask_variable = self._add_frozen("mask", connections.mask(), "bool")
-            self._moved = self._add_frozen("moved", np.zeros((), "bool"), "bool")
+            self._add_mask(connections.mask().reshape(self._mask_shape(input_shape)))
         else:
             self._add_indices(connections)
-        self.mask_step = self._add_frozen("mask_step", np.zeros((), "int32"), "int32")
+            self._add_clock()
         given = self.kernel_initializer
-        self.kernel_initializer = ConnectedInitializer(given, connections, compact=self.format == "compact")
+        self.kernel_initializer = ConnectedInitializer(
+            given, connections, compact=self.format == "compact", positions=self.window
+        )
         try:
             self._build_kernel(input_shape, connections)
         finally:
@@ -107,16 +116,29 @@ class SparseKernel(KernelConnections):
             self._build_compact(input_shape)
             return
         super().build(input_shape)
+        if self._had_movement:
+            self._add_movement(self._kernel.shape)
         if self.quantization_mode is None:
-            self._kernel.constraint = MaskConstraint.of_layer(
-                self._mask_variable, self.kernel_constraint, self._moved, samples(connections.mask())
-            )
-            if not isinstance(self.kernel_regularizer, (type(None), *ELEMENTWISE_REGULARIZERS)):
-                # Others may push cut weights away from zero.
-                regularize, mask = self.kernel_regularizer, self._mask_variable
-                self._kernel.regularizer = lambda kernel: regularize(masked(kernel, mask))
-            if counts_passes():
-                self._guard = Guard(self._kernel, self._mask_variable, self._moved)
+            self._mask_kernel()
+
+    def _add_mask(self, mask):
+        self._mask_variable = self._add_frozen("mask", mask, "bool")
+        self._moved = self._add_frozen("moved", np.zeros((), "bool"), "bool")
+        self._add_clock()
+
+    def _add_clock(self):
+        # The step up to which the connections have moved, and the optimizer's iterations then; see callbacks.Clock.
+        self.mask_step = self._add_frozen("mask_step", np.array([-1, 0], "int32"), "int32")
+
+    def _mask_kernel(self):
+        self._kernel.constraint = MaskConstraint.of_layer(self._mask_variable, self.kernel_constraint, self._moved)
+        self._look_at(self.mask)
+        if not isinstance(self.kernel_regularizer, (type(None), *ELEMENTWISE_REGULARIZERS)):
+            # Others may push cut weights away from zero.
+            regularize, mask = self.kernel_regularizer, self._mask_variable
+            self._kernel.regularizer = lambda kernel: regularize(masked(kernel, mask))
+        if counts_passes():
+            self._guard = Guard(self._kernel, self._mask_variable, self._moved)
 
     def _build_compact(self, input_shape):
         # What Keras's build does, with values in the place of the kernel.
@@ -175,11 +197,14 @@ class SparseKernel(KernelConnections):
         config = super().get_build_config()
         if config is not None and self.format == "compact" and self.built:
             config["pairs"] = int(self._inputs.shape[0])
+        if config is not None and self._movement is not None:
+            config["movement"] = True
         return config
 
     def build_from_config(self, config):
         config = dict(config)
         self._restored_pairs = config.pop("pairs", None)
+        self._had_movement = config.pop("movement", False)
         super().build_from_config(config)
 
     # The kernel in the product
@@ -207,6 +232,8 @@ class SparseKernel(KernelConnections):
     def _masked_kernel(self, training):
         if self.lora_enabled:
             return self.kernel
+        if self.has_dense_gradient:
+            return ops.convert_to_tensor(self._kernel)
         mask = self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable))
         return in_product(ops.convert_to_tensor(self._kernel), mask, training)
 
@@ -224,7 +251,8 @@ class SparseKernel(KernelConnections):
 
     def _frozen(self):
         if self.format == "masked":
-            return {"mask": self._mask_variable, "moved": self._moved, "mask_step": self.mask_step}
+            frozen = {"mask": self._mask_variable, "moved": self._moved, "mask_step": self.mask_step}
+            return frozen if self._movement is None else {**frozen, "movement": self._movement}
         return {"inputs": self._inputs, "outputs": self._outputs, "mask_step": self.mask_step}
 
     def save_own_variables(self, store):
@@ -236,14 +264,21 @@ class SparseKernel(KernelConnections):
             store["0"] = self._kernel
             if self.use_bias:
                 store["1"] = self.bias
-        for name, variable in self._frozen().items():
+        for name, variable in ({} if self.is_saved_as_stock else self._frozen()).items():
             store[name] = variable
 
     def load_own_variables(self, store):
         if not self.built:
             super().load_own_variables(store)
             return
-        missing = [name for name in self._frozen() if name not in store.keys()]  # noqa: SIM118 (no `in` on a store)
+        if self.is_saved_as_stock and "mask" not in store.keys():  # noqa: SIM118 (no `in` on a store)
+            super().load_own_variables(store)
+            self.cut_zeros()
+            return
+        frozen = self._frozen()
+        if "movement" not in store.keys():  # noqa: SIM118
+            frozen.pop("movement", None)  # saved before anyone watched: it begins at zero
+        missing = [name for name in frozen if name not in store.keys()]  # noqa: SIM118
         if missing:
             raise ValueError(
                 f"{checks.describe(self)} with format={self.format!r} looks for {', '.join(missing)} among its saved "
@@ -254,7 +289,7 @@ class SparseKernel(KernelConnections):
             super().load_own_variables(store)
         else:
             self._load_compact(store)
-        for name, variable in self._frozen().items():
+        for name, variable in frozen.items():
             if name == "moved" and self._guard is not None and not self._kernel.constraint.was_used:
                 self._guard.forget()  # no optimizer has seen the mask that was here before; the file knows of its own
             variable.assign(store[name])

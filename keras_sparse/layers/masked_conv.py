@@ -1,0 +1,158 @@
+"""Convolutions in which each weight is a connection of its own."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_sparse import checks
+from keras_sparse.kernels import compact
+from keras_sparse.layers.sparse_kernel import ARGUMENTS_DOC, SparseKernel
+
+DOC = f"""`keras.layers.{{name}}` of which single weights are left out.
+
+    `SparseConv2D` connects channels, with all positions of the kernel or none; here each weight may be there or not,
+    which is what unstructured pruning leaves. To a topology the kernel is a matrix
+    `(positions * channels, filters)`.
+
+    Args:
+        filters: Integer >= 1, number of filters.
+        kernel_size: Integer, or one for each axis.
+        {ARGUMENTS_DOC}
+        **kwargs: As for `keras.layers.{{name}}`, groups included.
+
+    Input shape:
+        As `keras.layers.{{name}}`.
+
+    Output shape:
+        As `keras.layers.{{name}}`.
+
+    Raises:
+        ValueError: If an argument is out of range, contradicts the topology, or is not possible with a compact
+            kernel{{compact}}; in `build`, if the topology does not exist for these sizes.
+
+    Reference:
+        Han et al., Learning both weights and connections for efficient neural networks, 2015,
+        https://arxiv.org/abs/1506.02626
+
+    Example:
+        >>> layer = {{masked}}(8, 3, sparsity=0.9, seed=0)
+        >>> layer(keras.ops.ones((1, {{sizes}}, 4))).shape, layer.mask.shape
+        ({{output}}, {{kernel}})
+    """
+
+
+class MaskedConv(SparseKernel):
+    """What the classes below share."""
+
+    positions = ()
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        sparsity=0.9,
+        topology="random_edge",
+        format="masked",
+        block_size=1,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(filters, kernel_size, **kwargs)
+        self._connect(sparsity, topology, format, block_size, seed)
+
+    def _check_compact(self):
+        if self.rank != 2 or self.groups != 1:
+            raise checks.error(
+                "format", self, "'masked', except for MaskedConv2D with groups=1", self.format,
+                f"Received besides: groups={self.groups}. No product of single values is written for that.",
+            )  # fmt: skip
+        super()._check_compact()
+
+    @property
+    def window(self):
+        return math.prod(self.kernel_size)
+
+    def _mask_shape(self, input_shape):
+        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        return (*self.kernel_size, channels // self.groups, self.filters)
+
+    def _fans(self, input_shape):
+        shape = self._mask_shape(input_shape)
+        return math.prod(shape[:-1]), shape[-1]
+
+    def _dense_shape(self):
+        channels = self._size[0] // self.window
+        return (*self.kernel_size, channels, self.filters)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)  # refuses images smaller than the kernel
+        super().build(input_shape)
+
+    def convolution_op(self, inputs, kernel):
+        # Where Keras's `call` comes to the product; `kernel` is what the property of that name gave it.
+        if self.format == "masked":
+            return super().convolution_op(inputs, self._masked_kernel(training=False))
+        patches = self._patches(inputs)
+        indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
+        outputs = compact.dense(patches, ops.convert_to_tensor(kernel), *indices, self.filters)
+        return ops.moveaxis(outputs, -1, 1) if self.data_format == "channels_first" else outputs
+
+    def _patches(self, inputs):
+        """What each output pixel reads: a vector of all positions and channels."""
+        if self.data_format == "channels_first":
+            inputs = ops.moveaxis(inputs, 1, -1)
+        return ops.image.extract_patches(
+            inputs,
+            self.kernel_size,
+            self.strides,
+            self.dilation_rate,
+            self.padding,
+            data_format="channels_last",
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse")
+class MaskedConv1D(MaskedConv, keras.layers.Conv1D):
+    __doc__ = DOC.format(
+        name="Conv1D",
+        masked="MaskedConv1D",
+        compact=" (there is none)",
+        sizes=5,
+        output="(1, 3, 8)",
+        kernel="(3, 4, 8)",
+    )
+
+    def call(self, inputs):
+        # That of all other convolutions; Conv1D has its own, with the padding of the method below.
+        return super(keras.layers.Conv1D, self).call(inputs)
+
+    def convolution_op(self, inputs, kernel):
+        causal = self.padding == "causal"
+        return ops.conv(
+            ops.pad(inputs, self._compute_causal_padding()) if causal else inputs,
+            self._masked_kernel(training=False),
+            strides=list(self.strides),
+            padding="valid" if causal else self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse")
+class MaskedConv2D(MaskedConv, keras.layers.Conv2D):
+    __doc__ = DOC.format(
+        name="Conv2D", masked="MaskedConv2D", compact="", sizes="5, 5", output="(1, 3, 3, 8)", kernel="(3, 3, 4, 8)"
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse")
+class MaskedConv3D(MaskedConv, keras.layers.Conv3D):
+    __doc__ = DOC.format(
+        name="Conv3D",
+        masked="MaskedConv3D",
+        compact=" (there is none)",
+        sizes="5, 5, 5",
+        output="(1, 3, 3, 3, 8)",
+        kernel="(3, 3, 3, 4, 8)",
+    )
