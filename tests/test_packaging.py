@@ -94,7 +94,8 @@ def test_every_import_is_declared():
                     modules = [node.module]
                 for module in modules:
                     top = module.split(".")[0]
-                    if top != "keras_sparse" and top not in sys.stdlib_module_names:
+                    is_backend = top == file.stem  # of Keras, which who uses it has: gradients/jax.py
+                    if top != "keras_sparse" and top not in sys.stdlib_module_names and not is_backend:
                         assert names.get(top, top).replace("_", "-") in {d.replace("_", "-") for d in declared}, (
                             f"{file} imports {top}"
                         )
@@ -110,8 +111,11 @@ def test_version_is_said_once_to_everyone():
     )
 
 
-def call(*command, cwd, timeout=300):
+def call(*command, cwd, timeout=300, backend=None):
+    """Output of a command that must succeed. With NumPy as backend, where none matters, Python starts much sooner."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "KERAS_BACKEND")}
+    if backend is not None:
+        environment["KERAS_BACKEND"] = backend
     result = subprocess.run(
         command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=timeout, check=False
     )
@@ -200,16 +204,17 @@ def test_declared_dependencies_suffice(distributions, tmp_path):
 def test_from_the_root_of_a_checkout(environment, distributions):
     """The folder `keras_sparse/` of the checkout comes first there, and has no `applications/` in it."""
     _, python = environment
-    package, applications = call(python, "-c", IMPORT_EVERYTHING, cwd=distributions["editable"]).splitlines()[-2:]
-    assert Path(package).parent.parent == distributions["editable"]
+    root = distributions["editable"]
+    package, applications = call(python, "-c", IMPORT_EVERYTHING, cwd=root, backend="numpy").splitlines()[-2:]
+    assert Path(package).parent.parent == root
     assert Path(applications).name == "__init__.py"
 
 
 def test_in_a_spawned_process(environment, distributions, tmp_path):
     _, python = environment
     (tmp_path / "spawn.py").write_text(SPAWN)
-    call(python, str(tmp_path / "spawn.py"), cwd=tmp_path)
-    call(python, str(tmp_path / "spawn.py"), cwd=distributions["editable"])
+    for folder in (tmp_path, distributions["editable"]):
+        call(python, str(tmp_path / "spawn.py"), cwd=folder, backend="numpy")
 
 
 def test_command_is_installed_and_quiet(environment, tmp_path):

@@ -1,20 +1,18 @@
 """From few connections to many, while training goes on."""
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse import checks, schedules
-from keras_sparse.callbacks.clock import Clock
+from keras_sparse import checks
+from keras_sparse.callbacks.moves_connections import MovesConnections
 from keras_sparse.callbacks.relay import relay
 from keras_sparse.layers.connected_initializer import ConnectedInitializer
-from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
 
 NEW = ("zeros", "initializer")
 
 
-class Densify(keras.callbacks.Callback):
+class Densify(MovesConnections):
     """Adds random connections to the sparse layers of a model, as a schedule of their density says.
 
     Incremental training: build the model with few connections (`sparsify(model, sparsity=0.99)`), and let them
@@ -45,72 +43,77 @@ class Densify(keras.callbacks.Callback):
         >>> model.fit(images, labels, epochs=90, callbacks=[Densify(doubling)])
     """
 
-    def __init__(self, schedule, new="zeros"):
-        super().__init__()
-        self.schedule = schedule if callable(schedule) else schedules.get(schedule, owner=self)
-        self.new = checks.choice("new", new, self, NEW)
-        self._clock = None
+    formats = ("masked", "compact")
 
-    def on_train_begin(self, logs=None):
-        self._clock = None
-        if not self._layers():
+    def __init__(self, schedule, new="zeros"):
+        super().__init__(schedule)
+        self.new = checks.choice("new", new, self, NEW)
+
+    def prepare(self, model):
+        pass  # a stock layer has all connections already
+
+    def check_layers(self, layers):
+        if not layers:
             raise ValueError(
-                f"`model` of Densify must have MaskedDense or SparseConv2D layers. Received: the model "
-                f"{self.model.name!r} with none. Make it sparse with `sparsify` first."
+                f"`model` of Densify must have sparse layers. Received: the model {self.model.name!r} with none. Make "
+                "it sparse with `sparsify` first."
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
-        # Not on_train_begin: a callback that restores a checkpoint may come after this one.
-        self._grow(compact_too=True)
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._applied = None
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._grow(compact_too=False)
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        due = self.schedule.due(self._clock.read(self.model))
+        if due is not None:
+            self._grow_compact(self._density(due), due)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            layers = self._layers()
-            connected = sum(layer.connected_weights for layer in layers)
-            logs["density"] = connected / sum(layer.dense_weights for layer in layers)
+            _ = self.model  # brings the variables up to date on JAX
+            connected = sum(layer.connected_weights for layer in self.layers)
+            logs["density"] = connected / sum(layer.dense_weights for layer in self.layers)
 
-    def _layers(self):
-        # Touching `self.model` brings the state up to date on JAX; a list of layers from before would not.
-        return list({id(x): x for x in self.model._flatten_layers() if isinstance(x, SparseKernel)}.values())
+    def is_behind(self, step):
+        return True  # what is there already is not added again
 
-    def _grow(self, compact_too):
-        model = self.model
-        if self._clock is None:
-            self._clock, self._applied = Clock(model, self._layers()[0]), {}
-        step = self._clock.read(model)
-        density = self.schedule(step)
-        if density == self._applied.get("density") and not compact_too:
+    def update(self, step):
+        density = self._density(step)
+        if density == self._applied:
             return
-        self._applied["density"] = density
+        self._applied = density
+        for index, layer in enumerate(self.layers):
+            grown = self._grown(index, layer, density, step) if layer.format == "masked" else None
+            if grown is not None:
+                before = layer.mask
+                self.move(layer, grown.mask().reshape(before.shape))
+                if self.new == "initializer":
+                    self._draw(layer, grown, before)
+
+    def _density(self, step):
+        density = self.schedule(step)
         if not 0 < density <= 1:
             raise checks.error(
                 "schedule", self, "a function from the step to a density in (0, 1]", density, f"That was step {step}."
             )
-        changes = []
-        for index, layer in enumerate(self._layers()):
-            compact = layer.format == "compact"
-            if (compact and not compact_too) or self._applied.get(index) == density:
-                continue
-            self._applied[index] = density
-            grown = added(layer.connections, density, np.random.SeedSequence([layer.seed, index, step]))
-            if grown is not None and compact:
-                changes.append((layer, grown))
-            elif grown is not None:
-                self._add_masked(layer, grown)
-        if changes:
-            relay(model, changes, fresh=self.new == "initializer")
+        return density
 
-    def _add_masked(self, layer, connections):
-        before = layer.mask
-        layer.set_mask(connections.mask())
-        if self.new == "initializer":
-            kernel = layer.trained_kernel
-            draw = ConnectedInitializer(layer.kernel_initializer, connections)
-            drawn = ops.convert_to_numpy(draw(kernel.shape, dtype=kernel.dtype))
-            kernel.assign(np.where(before, ops.convert_to_numpy(kernel), drawn))
+    def _grown(self, index, layer, density, step):
+        return added(layer.connections, density, np.random.SeedSequence([layer.seed, index, step]))
+
+    def _grow_compact(self, density, step):
+        compact = [(i, layer) for i, layer in enumerate(self.layers) if layer.format == "compact"]
+        changes = [(layer, self._grown(index, layer, density, step)) for index, layer in compact]
+        changes = [(layer, grown) for layer, grown in changes if grown is not None]
+        if changes:
+            relay(self.model, changes, fresh=self.new == "initializer")
+
+    def _draw(self, layer, connections, before):
+        kernel = layer.trained_kernel
+        draw = ConnectedInitializer(layer.kernel_initializer, connections, positions=layer.window)
+        drawn = ops.convert_to_numpy(draw(kernel.shape, dtype=kernel.dtype))
+        kernel.assign(np.where(before, ops.convert_to_numpy(kernel), drawn))
 
 
 def added(connections, density, seed):

@@ -1,12 +1,10 @@
 """Gives compact layers other connections in the middle of training."""
 
-import contextlib
-
-import keras
 import numpy as np
 from keras import ops
 
 from keras_sparse.layers.kernel_connections import moved
+from keras_sparse.transforms.strategy_scope import strategy_scope
 
 
 def relay(model, changes, fresh):
@@ -22,7 +20,7 @@ def relay(model, changes, fresh):
     """
     optimizer = model.optimizer
     before = {}
-    with _scope(model):
+    with strategy_scope(model):
         for layer, connections in changes:
             path = layer.trained_kernel.path
             before[path.replace("/", "_") + "_"] = (layer.connections, connections)
@@ -45,9 +43,3 @@ def _carried(old, new, before):
             value = moved(value, was, now)
     # Slots that are no list of connections (factored second moments) start anew.
     return value if value.shape == tuple(new.shape) else np.zeros(new.shape, value.dtype)
-
-
-def _scope(model):
-    """Under `tf.distribute` variables must be made in the strategy's scope."""
-    strategy = getattr(model, "distribute_strategy", None) if keras.backend.backend() == "tensorflow" else None
-    return contextlib.nullcontext() if strategy is None else strategy.scope()

@@ -18,7 +18,7 @@ def select(argument, chosen, graph, owner, others=()):
         argument: String, name of the argument, for an error.
         chosen: None, or one of these, or a list of them: a layer, its name, a pattern (`conv2_*`), "first" (what reads
             the model's inputs) or "last" (what makes its outputs).
-        graph: `ChannelGraph` of the model.
+        graph: `ChannelGraph` of the model; None if neither "first" nor "last" is among them.
         owner: String, the function that an error names.
         others: List of layers beside those of the graph.
 
@@ -29,7 +29,8 @@ def select(argument, chosen, graph, owner, others=()):
         ValueError: If something matches no layer.
     """
     chosen = [] if chosen is None else chosen if isinstance(chosen, (list, tuple, set)) else [chosen]
-    layers = {id(layer): layer for layer in (*(link.layer for link in graph.links), *others)}
+    linked = [] if graph is None else [link.layer for link in graph.links]
+    layers = {id(layer): layer for layer in (*linked, *others)}
     selected = {}
     for one in chosen:
         if isinstance(one, keras.layers.Layer):

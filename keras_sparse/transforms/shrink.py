@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse.analysis.channel_graph import Merge, Mix, channel_graph
+from keras_sparse.analysis.channel_graph import channel_graph
+from keras_sparse.analysis.channel_ties import fixed_channels, tied_channels
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.transforms.exchange import counterparts
 from keras_sparse.transforms.fold_constants import constant_inputs, foldable, folded_biases
 from keras_sparse.transforms.rebuild import check_model, dense_kernel, rebuild
 from keras_sparse.transforms.strip import sparse_layers, stock_class, stock_config
@@ -71,7 +73,7 @@ def shrink(model, input_shape=None):
             replacements[id(layer)] = (type(layer), {**layer.get_config(), "batch_shape": batch_shape})
         per_channel[id(layer)] = (kept.ravel(), keep[inputs.ids].ravel())
     new = rebuild(model, replacements, "shrink", keep_shapes=False)
-    for old, small in zip(model._flatten_layers(), new._flatten_layers(), strict=True):
+    for old, small in counterparts(model, new):
         if id(old) in cuts:
             _transfer_kernel(old, small, *cuts[id(old)], folded.get(id(old)))
         else:
@@ -88,28 +90,12 @@ def _connected(link):
 
 def _kept(graph, keep):
     """The channels that stay: `keep`, and what cannot be taken out without them."""
-    keep = keep.copy()
-    keep[graph.inputs] = keep[graph.outputs] = True
-    tied = []
-    calls = {}
-    for step in graph.steps:
-        if isinstance(step, Mix) or (isinstance(step, Merge) and not step.aligned):
-            keep[step.sources] = keep[step.targets] = True
-        elif isinstance(step, Merge):
-            tied.append((step.sources, step.targets))
-        elif not step.is_sliceable:
-            keep[step.inputs] = keep[step.outputs] = True
-    keep[graph.whole] = True
-    # All calls of a layer lose the same channels.
-    for layer, inputs, outputs in graph.calls:
-        first = calls.setdefault(id(layer), (inputs.ids.ravel(), outputs.ids.ravel()))
-        for one, other in zip(first, (inputs.ids.ravel(), outputs.ids.ravel()), strict=True):
-            if len(one) == len(other) and not np.array_equal(one, other):
-                tied.append((one, other))
+    keep = keep | fixed_channels(graph)
+    one, other = tied_channels(graph)
     while True:
         before = keep.copy()
-        for one, other in tied:
-            keep[one] = keep[other] = keep[one] | keep[other]
+        stays = keep[one] | keep[other]
+        keep[one[stays]] = keep[other[stays]] = True
         for link in graph.links:
             if not keep[link.outputs].any():
                 keep[link.outputs[0]] = True  # no layer without an output

@@ -2,11 +2,25 @@
 
 from keras import layers
 
-from keras_sparse.layers import MaskedDense, SparseConv2D
+from keras_sparse.layers import (
+    MaskedConv1D,
+    MaskedConv2D,
+    MaskedConv3D,
+    MaskedDense,
+    MaskedEinsumDense,
+    SparseConv2D,
+)
 from keras_sparse.layers.sparse_kernel import DEFAULTS, SparseKernel
 from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
 
-STOCK = {MaskedDense: layers.Dense, SparseConv2D: layers.Conv2D}
+STOCK = {
+    MaskedDense: layers.Dense,
+    MaskedEinsumDense: layers.EinsumDense,
+    MaskedConv1D: layers.Conv1D,
+    MaskedConv2D: layers.Conv2D,
+    MaskedConv3D: layers.Conv3D,
+    SparseConv2D: layers.Conv2D,
+}
 
 
 def strip(model):

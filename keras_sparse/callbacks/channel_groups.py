@@ -1,0 +1,80 @@
+"""Output channels that can only be cut together: those that are added to each other further on."""
+
+import numpy as np
+
+from keras_sparse.analysis.channel_graph import channel_graph
+from keras_sparse.analysis.channel_ties import fixed_channels, tied_channels
+from keras_sparse.patterns.ranking import keep_highest
+
+
+class ChannelGroups:
+    """The groups of a model's output channels; channels that the model's outputs need are in none and stay.
+
+    Channels are tied where their values are added (a residual sum), where a layer is called several times, and so on:
+    `shrink` takes a channel out only if everything that it is tied to goes as well.
+
+    Args:
+        model: Built Keras model.
+        layers: List of masked layers of it.
+    """
+
+    def __init__(self, model, layers):
+        from scipy import sparse
+        from scipy.sparse.csgraph import connected_components
+
+        graph = channel_graph(model)
+        one, other = tied_channels(graph)
+        edges = sparse.coo_matrix((np.ones(len(one), np.int8), (one, other)), shape=(graph.nodes, graph.nodes))
+        component = connected_components(edges, directed=False)[1]
+        is_fixed = np.zeros(component.max() + 1, dtype=bool)
+        is_fixed[component[fixed_channels(graph)]] = True
+        outputs = {id(link.layer): link.outputs for link in graph.links}
+        self.components = []
+        for layer in layers:
+            nodes = outputs.get(id(layer))
+            width = layer.mask.shape[-1]
+            found = np.full(width, -1) if nodes is None or len(nodes) != width else component[nodes]
+            self.components.append(np.where((found < 0) | is_fixed[found], -1, found))
+
+    def masks(self, pattern, scores, sparsity, shares=None):
+        """The masks when the groups of lowest score are cut.
+
+        Args:
+            pattern: `Channel`, which has the norm.
+            scores: List of arrays of the masks' shapes, one for each layer.
+            sparsity: Number in [0, 1), for one ranking over all groups, if there are no shares.
+            shares: List of numbers, the sparsity of each layer; layers that are tied take the mean of theirs.
+
+        Returns:
+            List of boolean arrays.
+        """
+        family = self._families() if shares is not None else np.zeros(len(scores), dtype=int)
+        keep = [np.ones(score.shape[-1], dtype=bool) for score in scores]
+        for one in np.unique(family):
+            members = [i for i in np.flatnonzero(family == one) if (self.components[i] >= 0).any()]
+            if not members:
+                continue
+            ids = np.concatenate([self.components[i] for i in members])
+            worth = np.concatenate([pattern.pool(scores[i]) for i in members])
+            groups, place = np.unique(ids[ids >= 0], return_inverse=True)
+            power = 2 if pattern.norm == "l2" else 1  # the square of a norm is a sum, which goes on over the layers
+            total = np.bincount(place, weights=worth[ids >= 0] ** power)
+            for i in members:  # each layer keeps its best one, or nothing would get through
+                own = np.isin(groups, self.components[i])
+                if (self.components[i] >= 0).all():
+                    total[np.flatnonzero(own)[total[own].argmax()]] = np.inf
+            share = sparsity if shares is None else float(np.mean([shares[i] for i in members]))
+            stays = groups[keep_highest(total, len(groups) - pattern.cut_among(len(groups), share))]
+            for i in members:
+                keep[i] = (self.components[i] < 0) | np.isin(self.components[i], stays)
+        return [np.broadcast_to(k, s.shape) for k, s in zip(keep, scores, strict=True)]
+
+    def _families(self):
+        """A number for each layer, the same for layers that have a group in common."""
+        family = np.arange(len(self.components))
+        first = {}
+        for i, components in enumerate(self.components):
+            for group in np.unique(components[components >= 0]):
+                one = first.setdefault(group, i)
+                family[family == family[i]] = family[one]
+        return family

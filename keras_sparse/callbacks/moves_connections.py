@@ -1,0 +1,122 @@
+"""What the callbacks that move connections share: masks for stock layers, the clock, updates when they are due."""
+
+import keras
+import numpy as np
+
+from keras_sparse import checks, schedules
+from keras_sparse.analysis.definition_order import in_definition_order
+from keras_sparse.callbacks.clock import Clock
+from keras_sparse.callbacks.slots import forget, slots
+from keras_sparse.layers.kernel_connections import moved
+from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.transforms.mask_in_place import excluded_layers, mask_in_place
+
+
+class MovesConnections(keras.callbacks.Callback):
+    """Calls `update(step)` whenever its schedule has an update due; a subclass says what moves where.
+
+    Time is counted in updates of the optimizer, in a variable that is saved with the model. Who saves a model in the
+    middle of training and goes on with it later, gets the same connections as who went on at once.
+
+    Args:
+        schedule: `Schedule`, name of one, or a function from the step to a number.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
+        seed: Integer >= 0.
+    """
+
+    formats = ("masked",)
+
+    def __init__(self, schedule, exclude=None, seed=0):
+        super().__init__()
+        self.schedule = schedules.get(schedule, owner=self)
+        self.exclude = exclude
+        self.seed = checks.integer("seed", seed, self, minimum=0)
+        self._clock = None
+
+    def set_model(self, model):
+        # As early as this: the train function is not made yet, and what restores a checkpoint when training begins
+        # finds the variables that were saved.
+        super().set_model(model)
+        if model is not None and model.built:
+            self.prepare(model)
+
+    def prepare(self, model):
+        """Makes a model ready, before its training step is compiled."""
+        mask_in_place(model, self.exclude, owner=type(self).__name__)
+
+    def on_train_begin(self, logs=None):
+        self._clock = None
+        self.layers = self.find_layers(self.model)
+        self.check_layers(self.layers)
+
+    def check_layers(self, layers):
+        """Refuses a model whose connections cannot be moved."""
+        owner, name = type(self).__name__, self.model.name
+        if not layers:
+            raise ValueError(
+                f"`model` of {owner} must have layers with a kernel: Dense, EinsumDense, Conv1D, Conv2D, Conv3D, or "
+                f"sparse ones. Received: the model {name!r} with none left. Exclude fewer."
+            )
+        wrong = [layer.name for layer in layers if layer.format not in self.formats]
+        if wrong:
+            raise ValueError(
+                f"`model` of {owner} must have sparse layers in the masked format. Received: the model {name!r} with "
+                f"{', '.join(wrong)} in the compact one, which keeps room for its connections only. Build it with "
+                "format='masked', and use `compact` afterwards."
+            )
+
+    def find_layers(self, model):
+        """The sparse layers that are not excluded, in the order of their definition."""
+        layers = {id(x): x for x in in_definition_order(model) if isinstance(x, SparseKernel)}
+        excluded = {} if self.exclude is None else excluded_layers(model, self.exclude, layers, type(self).__name__)
+        return [layer for key, layer in layers.items() if key not in excluded and layer.trained_kernel.trainable]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not on_train_begin: a callback that restores a checkpoint may come after this one.
+        self.follow_schedule()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.follow_schedule()
+        self._clock.write(self.model)
+
+    def follow_schedule(self):
+        """Makes the update that is due, if there is one that was not made yet."""
+        model = self.model  # touching it brings the variables up to date on JAX
+        if self._clock is None:
+            self._clock = Clock(model, self.layers[0])
+            begun = self._clock.begun
+            self._followed = self.schedule.due(begun) if begun >= 0 else None
+            if self._followed is not None and self.is_behind(self._followed):
+                self._followed = None  # another schedule than the one that the saved model was trained with
+        due = self.schedule.due(self._clock.read(model))
+        if due is not None and due != self._followed:
+            self._followed = due
+            self.update(due)
+
+    def is_behind(self, step):
+        """Whether connections are not what the schedule says that they were after the update of a step."""
+        return False
+
+    def update(self, step):
+        """Moves connections, as the schedule wants it at a step."""
+        raise NotImplementedError
+
+    def move(self, layer, mask):
+        """Gives a layer other connections; new ones start at zero, and so does what the optimizer remembers of them."""
+        before = layer.mask
+        if (before == mask).all():
+            return
+        optimizer, kernel = self.model.optimizer, layer.trained_kernel
+        if layer.format == "masked":
+            layer.set_mask(mask, trained=layer.has_dense_gradient)
+            changed = mask & ~before if layer.has_dense_gradient else mask != before
+            forget(optimizer, kernel, changed)
+            return
+        was = layer.connections
+        layer.set_mask(mask)
+        for slot in slots(optimizer, kernel).values():
+            slot.assign(moved(keras.ops.convert_to_numpy(slot), was, layer.connections))
+
+    def rng(self, step, index):
+        """Random numbers for a layer at a step: the same ones in every process."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, step, index]))

@@ -1,0 +1,101 @@
+"""Writes down how sparse a model is, and how much its connections move."""
+
+import csv
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sparse.analysis.definition_order import in_definition_order
+from keras_sparse.layers.sparse_kernel import SparseKernel
+
+COLUMNS = ("epoch", "step", "layer", "connections", "weights", "sparsity", "churn", "norm")
+
+
+class SparsityLogger(keras.callbacks.Callback):
+    """After each epoch: the sparsity of the model and of each layer, how many connections moved, how large they are.
+
+    The model's `sparsity` and `churn` join the logs, and with them Keras's progress bar, its history and whatever
+    comes after this callback. Put it after `Prune`, `Rewire` or `Densify`. Churn is the part of the connections, those
+    of now and those of one epoch ago together, that are not in both. The norm is the root of the sum of squares of the
+    connected weights. Layers are counted by weights: a connection between channels has one at each position.
+
+    Args:
+        csv: Path of a file to write, a row for each layer and epoch and one named "all"; None for none.
+        append: Boolean, go on writing in a file that exists: for a run that is resumed.
+        tensorboard: Folder for TensorBoard, or None; needs TensorFlow, on whatever backend.
+
+    Raises:
+        ValueError: In `fit`, if the model has no sparse layer.
+
+    Example:
+        >>> callbacks = [Prune(schedule), SparsityLogger(csv="sparsity.csv", tensorboard="logs")]
+        >>> model.fit(images, labels, epochs=10, callbacks=callbacks).history["sparsity"][-1]
+        0.9
+    """
+
+    def __init__(self, csv=None, append=False, tensorboard=None):
+        super().__init__()
+        self.csv = None if csv is None else Path(csv)
+        self.append = append
+        self.tensorboard = tensorboard
+        self._writer = None
+
+    def on_train_begin(self, logs=None):
+        self._before = None
+        if not self._layers():
+            raise ValueError(
+                f"`model` of SparsityLogger must have sparse layers. Received: the model {self.model.name!r} with "
+                "none. Put the logger after Prune, or make the model sparse with `sparsify` first."
+            )
+        if self.csv is not None and not (self.append and self.csv.is_file()):
+            self.csv.parent.mkdir(parents=True, exist_ok=True)
+            self._write([COLUMNS], mode="w")
+        if self.tensorboard is not None:
+            from keras_sparse.callbacks.tensorboard_scalars import TensorBoardScalars
+
+            self._writer = TensorBoardScalars(self.tensorboard)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._before is None:
+            self._before = [layer.mask for layer in self._layers()]
+
+    def on_epoch_end(self, epoch, logs=None):
+        layers = self._layers()
+        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        masks = [layer.mask for layer in layers]
+        counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
+        names = [layer.path for layer in layers]
+        rows = [(name, *_figures(counts)) for name, counts in zip(names, counted, strict=True)]
+        rows.append(("all", *_figures(np.sum(counted, axis=0))))
+        self._before = masks
+        if logs is not None:
+            logs["sparsity"], logs["churn"] = rows[-1][3], rows[-1][4]
+        if self.csv is not None:
+            self._write([(epoch + 1, step, *row) for row in rows], mode="a")
+        if self._writer is not None:
+            named = zip(COLUMNS[5:], zip(*(row[3:] for row in rows), strict=True), strict=True)
+            for figure, values in named:
+                self._writer.write({f"{figure}/{row[0]}": v for row, v in zip(rows, values, strict=True)}, epoch + 1)
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+
+    def _layers(self):
+        return list({id(x): x for x in in_definition_order(self.model) if isinstance(x, SparseKernel)}.values())
+
+    def _write(self, rows, mode):
+        with self.csv.open(mode, newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+
+
+def _counts(layer, before, now):
+    """Connected weights, all weights, connections in both masks and in either, and the sum of squares."""
+    square = float(np.square(layer.dense_kernel().astype("float64")).sum())
+    return layer.connected_weights, layer.dense_weights, (before & now).sum(), (before | now).sum(), square
+
+
+def _figures(counts):
+    connected, dense, both, either, square = (float(count) for count in counts)
+    return int(connected), int(dense), 1 - connected / dense, 1 - both / max(either, 1), square**0.5
