@@ -1,14 +1,10 @@
 """`keras-sparse profile`: a table of a model's parameters, multiply-adds and memory."""
 
-import os
-import zipfile
-
-import keras
-
 from keras_sparse.analysis import profile
 from keras_sparse.applications import get_model
 from keras_sparse.commands import add_command
 from keras_sparse.commands.model_options import add_model_options, flag, given_options, model_arguments
+from keras_sparse.training.saved_model import load_saved
 
 
 def add(commands):
@@ -39,7 +35,7 @@ def run(arguments):
         if given or arguments.classes is not None:
             options = ", ".join(flag(name) for name in given) or "--classes"
             raise ValueError(f"`--file` is a model as it is, which {options} cannot change. Leave that out.")
-        model = _load(arguments.file)
+        model = load_saved(arguments.file, "profile")
     else:
         given = model_arguments(arguments.model, given)
         if arguments.classes is not None:
@@ -48,15 +44,3 @@ def run(arguments):
     report = profile(model, shape)
     print("\n".join(report.summary_lines()) if arguments.total else report)
     return 0
-
-
-def _load(file):
-    if not os.path.isfile(file):
-        raise ValueError(f"`--file` must be a saved Keras model. Received: {file}, and there is no such file.")
-    try:
-        return keras.saving.load_model(file, compile=False)
-    except (TypeError, KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"`--file` must be a saved Keras model whose layers are known. Received: {file}: {reason}"
-        ) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_sparse.commands import add_command
 from keras_sparse.commands.model_options import OPTIONS, add_model_options, given_options, model_arguments
+from keras_sparse.commands.sparse_options import add_sparse_options, given_verbs
 from keras_sparse.datasets import SOURCES, list_datasets
 from keras_sparse.datasets.splits import AUGMENTATIONS
 from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
@@ -32,6 +33,8 @@ def add(commands):
             "keras-sparse train --model sparsenet --depth 40 --growth-rate 12 --bottleneck --dataset digits",
             "keras-sparse train --model sparsenet densenet --dataset cifar10 --data-dir DIR --epochs 2",
             "keras-sparse train --model resnet --depth 110 --preset sparsenet_paper --data-dir DIR",
+            "keras-sparse train --model resnet --depth 20 --prune 0.9 --prune-exclude first last",
+            "keras-sparse train --model lenet_300_100 --sparsify 0.95 --rewire rigl",
             "keras-sparse train --resume --output runs/first",
             "keras-sparse train --recipe runs/first/recipe.json --output runs/again",
         ),
@@ -44,6 +47,7 @@ def add(commands):
         "depth 40 and growth rate 12, both with --bottleneck",
     )
     add_model_options(command)
+    add_sparse_options(command)
     recipe = command.add_argument_group("recipe")
     recipe.add_argument(
         "--recipe", metavar="FILE", help="recipe.json, or folder, of a run to repeat, instead of all of these"
@@ -103,8 +107,10 @@ def _runs(arguments, output):
     begun, begun_data_dir = read_job(output)
     # A start that failed must not lend its data folder to the next.
     data_dir = arguments.data_dir or (begun_data_dir if arguments.resume else None)
-    described = bool(arguments.model or arguments.preset or arguments.recipe) or given_options(
-        arguments, OPTIONS + RECIPE_OPTIONS
+    described = (
+        bool(arguments.model or arguments.preset or arguments.recipe)
+        or given_options(arguments, OPTIONS + RECIPE_OPTIONS)
+        or given_verbs(arguments)
     )
     if arguments.resume and not described:
         if not begun:
@@ -137,7 +143,7 @@ def _runs(arguments, output):
 def recipes_of(arguments):
     """The recipes that the options describe, one for each model."""
     given = given_options(arguments)
-    changes = given_options(arguments, RECIPE_OPTIONS)
+    changes = {**given_options(arguments, RECIPE_OPTIONS), **given_verbs(arguments)}
     if arguments.recipe is not None:
         if given or changes or arguments.model or arguments.preset:
             raise ValueError("`--recipe` is a recipe as it is. Leave out the options that describe another.")

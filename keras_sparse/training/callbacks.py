@@ -31,27 +31,32 @@ class KeepRun(keras.callbacks.Callback):
     Args:
         folder: `RunFolder`.
         rows: List of dictionaries, the epochs so far; it grows.
+        sparsest: Boolean, whether the best epoch is one of the sparsest: that of a model that is pruned.
     """
 
-    def __init__(self, folder, rows):
+    def __init__(self, folder, rows, sparsest=False):
         super().__init__()
         self.folder = folder
         self.rows = rows
+        self.sparsest = sparsest
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        best = max((row["val_accuracy"] for row in self.rows), default=-1.0)
+        best = max(map(self._worth, self.rows), default=(-1.0, -1.0))
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        if row["val_accuracy"] > best:
+        if self._worth(row) > best:
             self.folder.write_best(self.model)
         row["seconds"] = round(time.perf_counter() - self.began, 3)
         self.rows.append(row)
         # The checkpoint is what counts; a history that is ahead of it is cut when the run goes on.
         self.folder.write_history(self.rows)
         self.folder.write_checkpoint(self.model, self.rows)
+
+    def _worth(self, row):
+        return round(row["sparsity"], 6) if self.sparsest else 0, row["val_accuracy"]
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -67,6 +72,7 @@ class EpochLines(keras.callbacks.Callback):
         print(
             f"{self.model.name} epoch {row['epoch']}/{self.epochs}: loss {row['loss']:.4f}, accuracy "
             f"{row['accuracy']:.4f}, validation {row['val_loss']:.4f} / {row['val_accuracy']:.4f}, "
-            f"{row['seconds']:.1f} s",
+            + (f"sparsity {row['sparsity']:.4f}, " if "sparsity" in row else "")
+            + f"{row['seconds']:.1f} s",
             flush=True,
         )

@@ -3,14 +3,14 @@
 import keras
 
 
-def compile_classifier(model, optimizer):
+def compile_classifier(model, optimizer, from_logits=False):
     """Compiles a model for integer labels, with accuracy.
 
     On TensorFlow without XLA: on a CPU it costs minutes of compilation for a deep network, and gains nothing.
     """
     model.compile(
         optimizer=optimizer,
-        loss="sparse_categorical_crossentropy",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
         metrics=["accuracy"],
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )

@@ -2,10 +2,11 @@
 
 
 def plot_history(rows, title):
-    """Loss and accuracy by epoch, training beside validation.
+    """Loss and accuracy by epoch, training beside validation; where connections move, sparsity and churn.
 
     Args:
-        rows: List of dictionaries with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        rows: List of dictionaries with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`; perhaps `sparsity` and
+            `churn`.
         title: String.
 
     Returns:
@@ -14,17 +15,23 @@ def plot_history(rows, title):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = [
+        ("cross-entropy", {"loss": "training", "val_loss": "validation"}),
+        ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
+    ]
+    if rows and "sparsity" in rows[0]:
+        panels.append(("fraction", {"sparsity": "sparsity", "churn": "connections that moved"}))
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot(epochs, [row[quantity] for row in rows], marker="o", markersize=3, label="training")
-        axes.plot(epochs, [row[f"val_{quantity}"] for row in rows], marker="o", markersize=3, label="validation")
+    for axes, (quantity, lines) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for name, label in lines.items():
+            axes.plot(epochs, [row[name] for row in rows], marker="o", markersize=3, label=label)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("cross-entropy" if quantity == "loss" else quantity)
+        axes.set_ylabel(quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
-        if quantity == "accuracy":
+        if quantity != "cross-entropy":
             axes.set_ylim(0, 1)
     return figure

@@ -9,6 +9,9 @@ from keras_sparse import checks
 from keras_sparse.applications import MODELS
 from keras_sparse.datasets import SOURCES
 from keras_sparse.datasets.splits import AUGMENTATIONS
+from keras_sparse.training.saved_model import is_file, load_saved
+from keras_sparse.training.sparse_training import checked_verbs
+from keras_sparse.transforms import sparsify
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
@@ -18,7 +21,7 @@ class Recipe:
     """A training run as a value: equal recipes train equal models.
 
     Attributes:
-        model: Name in `applications.list_models()`.
+        model: Name in `applications.list_models()`; or the file of a saved model, `*.keras`, to go on with.
         model_arguments: Dictionary for its constructor, of what JSON can hold; classes and input shape come from the
             data.
         dataset: Name in `datasets.list_datasets()`.
@@ -35,6 +38,15 @@ class Recipe:
         examples: Integer or None, train on so many images only.
         seed: Integer in [0, 2^32): initial weights, order and augmentation of the images, dropout.
         precision: "float32", "mixed_float16" or "mixed_bfloat16".
+        sparsify: None, or a dictionary of arguments of `keras_sparse.sparsify`: the model has few connections from the
+            start. Its seed is that of the recipe, if it has none of its own.
+        prune: None, or a dictionary: "sparsity" in the end; "begin", "end", "frequency" in steps (0, three quarters of
+            the run, 200 or a twentieth of the run); "once": true to cut all at "begin"; "criterion", "scope",
+            "pattern", "allocation", "exclude" as for `callbacks.Prune`.
+        rewire: None, or a dictionary: "drop", "grow", "frequency", "until", "criterion", "exclude" as for
+            `callbacks.Rewire`; until three quarters of the run, if nothing else is said.
+        densify: None, or a dictionary: "initial", "period", "final" as for `schedules.Doubling`, "new" as for
+            `callbacks.Densify`.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, or the model does not take its arguments.
@@ -60,10 +72,14 @@ class Recipe:
     examples: int | None = None
     seed: int = 0
     precision: str = "float32"
+    sparsify: dict | None = None
+    prune: dict | None = None
+    rewire: dict | None = None
+    densify: dict | None = None
 
     def __post_init__(self):
         owner = "Recipe"
-        constructor = MODELS.lookup(self.model, owner)
+        constructor = None if is_file(self.model) else MODELS.lookup(self.model, owner)
         for name, choices in (
             ("dataset", tuple(sorted(SOURCES))),
             ("augmentation", AUGMENTATIONS),
@@ -85,6 +101,7 @@ class Recipe:
             ),
             "learning_rate_drops": tuple(checks.integer("learning_rate_drops", d, owner, minimum=0) for d in drops),
             "model_arguments": self._json_arguments(constructor),
+            **checked_verbs(self),
         }
         for name in ("drop_factor", "momentum", "weight_decay"):
             checked[name] = checks.number(name, getattr(self, name), owner, 0, 1)
@@ -101,6 +118,11 @@ class Recipe:
 
     def _json_arguments(self, constructor):
         """The model's arguments as they come back from JSON, after a check against the constructor."""
+        if constructor is None:
+            if self.model_arguments:
+                hint = "A saved model is as it is."
+                raise checks.error("model_arguments", "Recipe", "empty for a file", self.model_arguments, hint)
+            return {}
         try:
             inspect.signature(constructor).bind(**self.model_arguments)
             if {"input_shape", "classes"} & set(self.model_arguments):
@@ -120,10 +142,14 @@ class Recipe:
         return self.learning_rate * self.drop_factor ** sum(epoch >= drop for drop in self.learning_rate_drops)
 
     def build_model(self, dataset):
-        """The untrained model for a `Dataset`, in the current precision."""
-        return MODELS.lookup(self.model, "Recipe")(
-            **self.model_arguments, input_shape=dataset.image_shape, classes=dataset.classes
-        )
+        """The model for a `Dataset` as it is before training, in the current precision."""
+        if is_file(self.model):
+            model = load_saved(self.model, "Recipe", dataset.image_shape, dataset.classes)
+        else:
+            model = MODELS.lookup(self.model, "Recipe")(
+                **self.model_arguments, input_shape=dataset.image_shape, classes=dataset.classes
+            )
+        return model if self.sparsify is None else sparsify(model, **{"seed": self.seed, **self.sparsify})
 
     def to_dict(self):
         return {**dataclasses.asdict(self), "learning_rate_drops": list(self.learning_rate_drops)}

@@ -15,6 +15,9 @@ from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.curves import plot_history
 from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.run_folder import RunFolder
+from keras_sparse.training.saved_model import gives_probabilities, is_file
+from keras_sparse.training.sparse_training import callbacks_of
+from keras_sparse.transforms import restart_clock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +48,10 @@ class RunResult:
 def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
-    The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy), `last.keras`,
-    `profile.txt`, `curves.png` and `tensorboard/`. A run that was killed at any moment goes on with `resume=True` from
-    the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for bit, as one that
+    The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy; of a model that is pruned,
+    among the sparsest epochs), `last.keras`, `profile.txt`, `curves.png` and `tensorboard/`; where connections move
+    also `sparsity.csv`, a row for each layer and epoch. A run that was killed at any moment goes on with `resume=True`
+    from the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for bit, as one that
     was not. The recipe's seed sets Keras's global seed, and TensorFlow is told to compute deterministically.
 
     Args:
@@ -80,13 +84,14 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
         profiled = profile(model, dataset.image_shape)
-        folder.write_text("profile.txt", f"{profiled}\n")
         folder.write_history(rows)
         if verbose != "none":
             after = f" after epoch {len(rows)}" if rows else ""
             print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
         if len(rows) < recipe.epochs:
             _fit(model, recipe, dataset, folder, rows, verbose)
+            profiled = profile(model, dataset.image_shape)  # connections may have moved
+        folder.write_text("profile.txt", f"{profiled}\n")
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
         loss, accuracy = model.evaluate(dataset.test.batches(256), verbose=0)
     return RunResult(
@@ -128,6 +133,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     if checkpoint is not None:
         return checkpoint
     model = recipe.build_model(dataset)
+    restart_clock(model)  # a saved model may have been pruned before; the times of this run are its own
     optimizer = CoupledDecaySGD(
         recipe.learning_rate,
         momentum=recipe.momentum,
@@ -137,7 +143,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     if recipe.precision == "mixed_float16":
         # `compile` would do it too, but only where this precision is in force: not for who loads the model later.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    compile_classifier(model, optimizer)
+    compile_classifier(model, optimizer, from_logits=is_file(recipe.model) and not gives_probabilities(model))
     # Before the first step, which is traced twice otherwise.
     model.optimizer.build(model.trainable_variables)
     return model, []
@@ -146,8 +152,9 @@ def _begin_or_resume(folder, recipe, dataset, resume):
 def _fit(model, recipe, dataset, folder, rows, verbose):
     callbacks = [
         FollowRecipe(recipe),
+        *callbacks_of(recipe, dataset, folder, rows),
         keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0),
-        KeepRun(folder, rows),
+        KeepRun(folder, rows, sparsest=recipe.prune is not None),
     ]
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
