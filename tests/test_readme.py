@@ -1,4 +1,4 @@
-"""The README's Python, run as it stands."""
+"""The Python of the README and of the pages under `docs/`, run as it stands."""
 
 import os
 import re
@@ -12,23 +12,31 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def printed_by(code, folder):
+    result = subprocess.run(
+        [sys.executable, "-c", code.replace("/tmp/", f"{folder}/")],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_migration_page_runs(tmp_path):
+    (code,) = blocks("python", (ROOT / "docs" / "from_tfmot.md").read_text(encoding="utf-8"))
+    assert printed_by(code, tmp_path).strip() == "{'dense': 0.8, 'dense_1': 0.797}"
 
 
 def test_python_runs_and_prints_accuracy_beside_parameters(tmp_path):
-    printed = ""
-    for code in blocks("python"):  # each as a reader would paste it, alone; the last loads what another saved
-        result = subprocess.run(
-            [sys.executable, "-c", code.replace("/tmp/", f"{tmp_path}/")],
-            cwd=ROOT,
-            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        printed += result.stdout
+    # Each as a reader would paste it, alone; the last loads what another saved.
+    printed = "".join(printed_by(code, tmp_path) for code in blocks("python"))
     lines = re.findall(r"(\w+) +accuracy (0\.\d+)  parameters ([\d,]+)", printed)
     assert [name for name, *_ in lines] == ["sparsenet", "densenet"]
     assert all(float(accuracy) > 0.7 for _, accuracy, _ in lines)

@@ -6,7 +6,7 @@ import numpy as np
 from keras_sparse import checks, schedules
 from keras_sparse.analysis.definition_order import in_definition_order
 from keras_sparse.callbacks.clock import Clock
-from keras_sparse.callbacks.slots import forget, slots
+from keras_sparse.callbacks.slots import forget, slots, works_weight_by_weight
 from keras_sparse.layers.kernel_connections import moved
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.mask_in_place import excluded_layers, mask_in_place
@@ -108,7 +108,8 @@ class MovesConnections(keras.callbacks.Callback):
             return
         optimizer, kernel = self.model.optimizer, layer.trained_kernel
         if layer.format == "masked":
-            layer.set_mask(mask, trained=layer.has_dense_gradient)
+            # What is cut now has nothing left in its slots, and most optimizers then leave it at zero.
+            layer.set_mask(mask, trained=layer.has_moved or not works_weight_by_weight(optimizer))
             changed = mask & ~before if layer.has_dense_gradient else mask != before
             forget(optimizer, kernel, changed)
             return

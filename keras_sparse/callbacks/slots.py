@@ -1,5 +1,7 @@
 """What an optimizer remembers of a weight: momentum, second moments, accumulated gradients, averages."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -29,14 +31,34 @@ def slots(optimizer, variable):
     return found
 
 
+def works_weight_by_weight(optimizer):
+    """Whether a weight without gradient and without anything in its slots stays where it is.
+
+    True of Keras's optimizers but for Muon, which looks at whole matrices; of others nothing is known.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return type(optimizer).__module__.startswith("keras.") and not isinstance(optimizer, keras.optimizers.Muon)
+
+
 def forget(optimizer, variable, where):
-    """Sets the slots of some weights to zero.
+    """Sets the slots of some weights to where they began: zero, but for a few optimizers (Adagrad, Ftrl).
 
     Args:
         optimizer: Keras optimizer.
         variable: Keras variable that it trains.
         where: Boolean array that broadcasts to the variable's shape, True = forget.
     """
-    for slot in slots(optimizer, variable).values():
+    found = slots(optimizer, variable)
+    first = _first_values(optimizer) if found else {}
+    for name, slot in found.items():
         value = ops.convert_to_numpy(slot)
-        slot.assign(np.where(where, np.zeros((), value.dtype), value))
+        slot.assign(np.where(where, np.asarray(first.get(name, 0.0), value.dtype), value))
+
+
+@functools.lru_cache(maxsize=8)
+def _first_values(optimizer):
+    """The value of each kind of slot for a weight of zero that was never trained."""
+    fresh = type(optimizer).from_config(optimizer.get_config())
+    weight = keras.Variable(np.zeros((1, 1)), name="kernel")
+    fresh.build([weight])
+    return {name: float(ops.convert_to_numpy(slot).ravel()[0]) for name, slot in slots(fresh, weight).items()}

@@ -115,7 +115,7 @@ class Guard:
     def _cut(self):
         kernel, mask = self._variables[:2]
         value = ops.convert_to_numpy(kernel)
-        if (value[..., ~ops.convert_to_numpy(mask)] != 0).any():
+        if ((value != 0) & ~ops.convert_to_numpy(mask)).any():
             self._whole = value.copy()
             self._plain[0](masked(kernel, mask))
 

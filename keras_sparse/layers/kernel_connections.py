@@ -93,6 +93,11 @@ class KernelConnections:
         self._inputs.assign(connections.inputs)
         self._outputs.assign(connections.outputs)
 
+    @property
+    def has_moved(self):
+        """Whether an optimizer may hold something for cut weights, so that they must be put back after each step."""
+        return bool(ops.convert_to_numpy(self._moved))
+
     def train_cut_weights(self, train):
         """Whether cut weights, which stay zero, have gradients and momentum as if they were connected.
 
@@ -133,7 +138,7 @@ class KernelConnections:
     def _look_at(self, mask):
         # A search through the graph, and only `after_update` asks for what it finds, where passes count.
         if counts_passes() and self._kernel.constraint is not None:
-            self._kernel.constraint.samples = samples(matrix(mask))
+            self._kernel.constraint.samples = samples(mask)
 
     def relay(self, connections, fresh=False):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
@@ -206,7 +211,16 @@ def matrix(mask):
 
 
 def samples(mask):
-    """One cut connection within each component of the graph that has any, as positions in the flattened mask."""
+    """One cut connection within each component of the graph that has any, as positions in the flattened mask.
+
+    A mask with more than two axes is taken matrix by matrix, as optimizers do that look at whole matrices.
+    """
+    matrices = mask.reshape(-1, *mask.shape[-2:])
+    found = [_samples_of_matrix(one) + i * one.size for i, one in enumerate(matrices)]
+    return np.concatenate(found).astype(np.int32)
+
+
+def _samples_of_matrix(mask):
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components
 
@@ -217,7 +231,7 @@ def samples(mask):
     inside = ~mask & (labels[: mask.shape[0], None] == labels[None, mask.shape[0] :])
     cut = np.flatnonzero(inside)
     _, first = np.unique(labels[cut // mask.shape[1]], return_index=True)
-    return cut[first].astype(np.int32)
+    return cut[first]
 
 
 def moved(values, before, after, new=None):

@@ -232,9 +232,9 @@ class SparseKernel(KernelConnections):
     def _masked_kernel(self, training):
         if self.lora_enabled:
             return self.kernel
+        mask = self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable))
         if self.has_dense_gradient:
             return ops.convert_to_tensor(self._kernel)
-        mask = self._kernel.constraint.saw(ops.convert_to_tensor(self._mask_variable))
         return in_product(ops.convert_to_tensor(self._kernel), mask, training)
 
     def enable_lora(self, rank, *args, **kwargs):
