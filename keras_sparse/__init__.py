@@ -24,13 +24,26 @@ from keras_sparse import (  # noqa: E402
     analysis,
     applications,
     callbacks,
+    criteria,
     datasets,
+    exports,
     layers,
+    patterns,
     schedules,
     topologies,
     training,
 )
-from keras_sparse.transforms import compact, scale_width, shrink, sparsify, strip  # noqa: E402
+from keras_sparse.exports import export  # noqa: E402
+from keras_sparse.transforms import (  # noqa: E402
+    compact,
+    mask_in_place,
+    reinitialize,
+    rewind,
+    scale_width,
+    shrink,
+    sparsify,
+    strip,
+)
 
 __version__ = "0.1.0"
 
@@ -41,8 +54,15 @@ __all__ = [
     "applications",
     "callbacks",
     "compact",
+    "criteria",
     "datasets",
+    "export",
+    "exports",
     "layers",
+    "mask_in_place",
+    "patterns",
+    "reinitialize",
+    "rewind",
     "scale_width",
     "schedules",
     "shrink",

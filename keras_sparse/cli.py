@@ -1,6 +1,8 @@
 """The `keras-sparse` command.
 
 keras-sparse train                                    # SparseNet beside DenseNet, under two minutes
+keras-sparse prune runs/first/best.keras --to 0.9
+keras-sparse export runs/first/best.keras --output exported
 keras-sparse profile --model resnet --depth 56
 keras-sparse models
 keras-sparse topologies --fan-in 784 --fan-out 300
@@ -11,7 +13,7 @@ import os
 import sys
 
 from keras_sparse import __version__
-from keras_sparse.commands import models, profile, topologies, train
+from keras_sparse.commands import export, models, profile, prune, topologies, train
 
 
 def main(argv=None):
@@ -33,7 +35,7 @@ def main(argv=None):
         print(f"keras-sparse {arguments.command}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = f" Go on with --resume --output {arguments.output}" if arguments.command == "train" else ""
+        hint = f" Go on with --resume --output {arguments.output}" if arguments.command in ("train", "prune") else ""
         print(f"\nkeras-sparse {arguments.command}: interrupted.{hint}", file=sys.stderr)
         return 130
 
@@ -46,7 +48,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, profile, models, topologies):
+    for command in (train, prune, export, profile, models, topologies):
         command.add(commands)
     return parser
 

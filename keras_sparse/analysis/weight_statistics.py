@@ -158,7 +158,7 @@ def plot_weight_statistics(result, path):
 
 
 def _is_compact(layer, variable):
-    return isinstance(layer, SparseKernel) and layer.format == "compact" and variable is layer.values
+    return isinstance(layer, SparseKernel) and layer.format == "compact" and variable is layer.trained_kernel
 
 
 def _row(layer, variable, model_name):
@@ -169,8 +169,8 @@ def _row(layer, variable, model_name):
         # A block at each position of a convolution's kernel, for each connected pair.
         positions = math.prod(weights.shape[1:]) // connections.block_size**2
         count = connections.fan_in * connections.fan_out * positions
-    elif isinstance(layer, SparseKernel) and weights.shape[-2:] == (mask := layer.mask).shape:
-        weights = weights[..., mask]  # the same connections at every position of a convolution's kernel
+    elif isinstance(layer, SparseKernel) and variable is layer.trained_kernel:
+        weights = weights[..., layer.mask]  # perhaps the same one at every position of a convolution's kernel
     weights = weights.ravel()
     some = weights if weights.size else np.array([np.nan])
     # A Sequential puts its own name in front of its layers'.

@@ -61,8 +61,12 @@ class MaskedConv(SparseKernel):
         super().__init__(filters, kernel_size, **kwargs)
         self._connect(sparsity, topology, format, block_size, seed)
 
+    @property
+    def has_compact_format(self):
+        return self.rank == 2 and self.groups == 1
+
     def _check_compact(self):
-        if self.rank != 2 or self.groups != 1:
+        if not self.has_compact_format:
             raise checks.error(
                 "format", self, "'masked', except for MaskedConv2D with groups=1", self.format,
                 f"Received besides: groups={self.groups}. No product of single values is written for that.",

@@ -53,6 +53,7 @@ class MaskedEinsumDense(SparseKernel, keras.layers.EinsumDense):
         self._connect(sparsity, topology, format, block_size, seed)
 
     positions = ()
+    has_compact_format = False
 
     def _check_compact(self):
         raise checks.error("format", self, "'masked'", self.format, "No product of single values is written for it.")

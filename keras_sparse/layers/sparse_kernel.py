@@ -41,6 +41,7 @@ class SparseKernel(KernelConnections):
     """
 
     has_dense_gradient = False  # cut weights, which are zero, then have gradients as if they were connected
+    has_compact_format = True
     is_saved_as_stock = False  # as a layer of the Keras class, without a mask
     window = 1  # positions that the inputs of its connections tell apart
 

@@ -7,10 +7,11 @@ from keras_sparse.transforms.strip import sparse_layers
 def compact(model):
     """A new model whose masked layers hold one value per connection; predictions are the same.
 
-    Memory of the weights, their gradients and the optimizer's slots then follows the connections.
+    Memory of the weights, their gradients and the optimizer's slots then follows the connections. Layers for which
+    there is no compact format stay as they are (`MaskedConv1D`, `MaskedConv3D`, `MaskedEinsumDense`, groups).
 
     Args:
-        model: Built Keras model with `MaskedDense` or `SparseConv2D` layers; it is left as it is.
+        model: Built Keras model with `MaskedDense`, `SparseConv2D` or `MaskedConv2D` layers; it is left as it is.
 
     Returns:
         A Keras model, not compiled.
@@ -23,11 +24,11 @@ def compact(model):
         >>> compact(keras_sparse.sparsify(model, sparsity=0.99)).save("small.keras")
     """
     check_model(model, "compact")
-    masked = [layer for layer in sparse_layers(model, "compact") if layer.format == "masked"]
+    masked = [x for x in sparse_layers(model, "compact") if x.format == "masked" and x.has_compact_format]
     if not masked:
         raise ValueError(
-            f"`model` of compact must have a layer in the masked format. Received: the model {model.name!r} with "
-            "none. Make it sparse with `sparsify` first."
+            f"`model` of compact must have a layer in the masked format that has a compact one. Received: the model "
+            f"{model.name!r} with none. Make it sparse with `sparsify` first."
         )
     replacements = {}
     for layer in masked:

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.analysis.layer_calls import input_specs
+from keras_sparse.layers.kernel_connections import matrix
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
 from keras_sparse.transforms.exchange import counterparts, exchange
@@ -233,7 +234,7 @@ def transfer(old_model, new_model, masks=None):
     """
     for old, new in counterparts(old_model, new_model):
         if isinstance(old, SparseKernel) or isinstance(new, SparseKernel):
-            _transfer_kernel(old, new, None if masks is None else masks.get(id(old)))
+            transfer_kernel(old, new, None if masks is None else masks.get(id(old)))
             continue
         pairs = [(old._trainable_variables, new._trainable_variables)]
         pairs.append((old._non_trainable_variables, new._non_trainable_variables))
@@ -248,13 +249,18 @@ def dense_kernel(layer):
     return layer.dense_kernel() if isinstance(layer, SparseKernel) else ops.convert_to_numpy(layer.kernel)
 
 
-def _transfer_kernel(old, new, mask):
+def transfer_kernel(old, new, mask=None):
+    """Copies kernel and bias of a layer to its twin, sparse or not.
+
+    Args:
+        mask: Boolean array, how the twin is connected; as the old layer, if None.
+    """
     kernel = dense_kernel(old)
     if isinstance(new, SparseKernel):
         if mask is None:
-            mask = old.mask if isinstance(old, SparseKernel) else np.ones(kernel.shape[-2:], dtype=bool)
+            mask = old.mask if isinstance(old, SparseKernel) else np.ones(new.mask.shape, dtype=bool)
         if new.format == "compact":
-            new.relay(Connections.from_mask(mask, new.block_size, owner=new))
+            new.relay(Connections.from_mask(matrix(mask), new.block_size, owner=new))
         else:
             new.set_mask(mask, trained=False)
         new.set_dense_kernel(kernel)

@@ -9,7 +9,7 @@ from keras_sparse.analysis.channel_ties import fixed_channels, tied_channels
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.exchange import counterparts
 from keras_sparse.transforms.fold_constants import constant_inputs, foldable, folded_biases
-from keras_sparse.transforms.rebuild import check_model, dense_kernel, rebuild
+from keras_sparse.transforms.rebuild import check_model, dense_kernel, rebuild, transfer_kernel
 from keras_sparse.transforms.strip import sparse_layers, stock_class, stock_config
 
 
@@ -37,7 +37,7 @@ def shrink(model, input_shape=None):
         (266610, 48212)
     """
     check_model(model, "shrink")
-    sparse = {id(layer) for layer in sparse_layers(model, "shrink")}
+    sparse = {id(layer): layer for layer in sparse_layers(model, "shrink")}
     graph = channel_graph(model, input_shape)
     masks = {id(link.layer): _connected(link) for link in graph.links}
     reached, needed = graph.reached(masks), graph.needed(masks)
@@ -59,6 +59,10 @@ def shrink(model, input_shape=None):
             config[argument] = int(outputs.sum())
             config["use_bias"] = bool(layer.use_bias or id(layer) in folded)
             replacements[id(layer)] = (stock_class(layer) if is_sparse else type(layer), config)
+    for key, layer in sparse.items():
+        # Of full width still: in groups, or where channels are not followed. What a class makes, it makes as stock.
+        if key not in replacements and not layer.is_saved_as_stock:
+            replacements[key] = (stock_class(layer), stock_config(layer))
     per_channel = {}
     for layer, inputs, outputs in graph.calls:
         if id(layer) in cuts:
@@ -75,7 +79,9 @@ def shrink(model, input_shape=None):
     new = rebuild(model, replacements, "shrink", keep_shapes=False)
     for old, small in counterparts(model, new):
         if id(old) in cuts:
-            _transfer_kernel(old, small, *cuts[id(old)], folded.get(id(old)))
+            _transfer_slice(old, small, *cuts[id(old)], folded.get(id(old)))
+        elif id(old) in sparse:
+            transfer_kernel(old, small)
         else:
             _transfer(old, small, per_channel.get(id(old), ()))
     return new
@@ -103,7 +109,7 @@ def _kept(graph, keep):
             return keep
 
 
-def _transfer_kernel(old, new, inputs, outputs, folded):
+def _transfer_slice(old, new, inputs, outputs, folded):
     new.kernel.assign(dense_kernel(old)[..., inputs, :][..., outputs])
     if new.use_bias:
         bias = ops.convert_to_numpy(old.bias) if old.use_bias else np.zeros(len(outputs))
