@@ -1,6 +1,6 @@
 """The examples on which a model and its files are compared.
 
->>> batch = Batch.of(keras_sparse.applications.LeNet_300_100())
+>>> batch = Batch.of(keras.Sequential([keras.Input((28, 28, 1), name="image"), keras.layers.Conv2D(8, 3)]))
 >>> batch.values.shape, list(batch.named)
 ((16, 28, 28, 1), ['image'])
 """

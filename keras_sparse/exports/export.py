@@ -112,7 +112,8 @@ def _warnings(own, expected, allowed):
     if own:
         names = ", ".join(f"{kind.__name__} ({kind.__module__.partition('.')[0]})" for kind in own)
         yield f"Files of Keras load only where these classes are imported: {names}."
-    if len(expected[0]) > 1 and not any(_varies(array.astype("float64"), allowed) for array in expected):
+    arrays = [array.astype("float64") for array in expected if array.ndim and len(array) > 1]
+    if arrays and not any(_varies(array, allowed) for array in arrays):
         yield "All examples are predicted alike, so that the comparison says little: pass real ones as `batch`."
 
 
