@@ -28,16 +28,22 @@ class ChannelGroups:
         component = connected_components(edges, directed=False)[1]
         is_fixed = np.zeros(component.max() + 1, dtype=bool)
         is_fixed[component[fixed_channels(graph)]] = True
-        outputs = {id(link.layer): link.outputs for link in graph.links}
-        self.components = []
-        for layer in layers:
-            nodes = outputs.get(id(layer))
-            width = layer.mask.shape[-1]
-            found = np.full(width, -1) if nodes is None or len(nodes) != width else component[nodes]
-            self.components.append(np.where((found < 0) | is_fixed[found], -1, found))
+        calls = {id(link.layer): link for link in graph.links}  # all calls of a layer are tied, one will do
+
+        def groups(layer, side, axis):
+            width = layer.mask.shape[axis]
+            nodes = getattr(calls.get(id(layer)), side, ())
+            found = component[nodes] if len(nodes) == width else np.full(width, -1)
+            return np.where((found < 0) | is_fixed[found], -1, found)
+
+        self.components = [groups(layer, "outputs", -1) for layer in layers]
+        self.read = [groups(layer, "inputs", -2) for layer in layers]
 
     def masks(self, pattern, scores, sparsity, shares=None):
-        """The masks when the groups of lowest score are cut.
+        """The masks when the groups of lowest score are cut, and nothing reads them any more.
+
+        What is left of a cut channel is its bias, and whatever normalisation makes of it: a constant, that would go on
+        training if it were read, and with padding could not be taken out.
 
         Args:
             pattern: `Channel`, which has the norm.
@@ -50,6 +56,7 @@ class ChannelGroups:
         """
         family = self._families() if shares is not None else np.zeros(len(scores), dtype=int)
         keep = [np.ones(score.shape[-1], dtype=bool) for score in scores]
+        cut = []
         for one in np.unique(family):
             members = [i for i in np.flatnonzero(family == one) if (self.components[i] >= 0).any()]
             if not members:
@@ -65,9 +72,12 @@ class ChannelGroups:
                     total[np.flatnonzero(own)[total[own].argmax()]] = np.inf
             share = sparsity if shares is None else float(np.mean([shares[i] for i in members]))
             stays = groups[keep_highest(total, len(groups) - pattern.cut_among(len(groups), share))]
+            cut.append(np.setdiff1d(groups, stays))
             for i in members:
                 keep[i] = (self.components[i] < 0) | np.isin(self.components[i], stays)
-        return [np.broadcast_to(k, s.shape) for k, s in zip(keep, scores, strict=True)]
+        read = [~np.isin(groups, np.concatenate([[-2], *cut])) for groups in self.read]
+        parts = zip(keep, read, scores, strict=True)
+        return [np.broadcast_to(outputs & inputs[:, None], s.shape) for outputs, inputs, s in parts]
 
     def _families(self):
         """A number for each layer, the same for layers that have a group in common."""

@@ -11,18 +11,24 @@ class Clock:
     `.weights.h5`, also where the optimizer starts anew. The iterations of the optimizer stand beside it, so that the
     step is right if the model was saved between an update and the callback that writes the step down.
 
+    Layers that are saved as stock ones have no such weight in a file. If a model has none but these, and they come with
+    cut weights, the step is the optimizer's count of iterations.
+
     Args:
         model: Compiled Keras model.
-        layer: A sparse layer of it, the same one every time.
+        layers: List of its sparse layers.
 
     Attributes:
-        begun: Integer, the step up to which schedules were followed when this model was saved; -1 for never.
+        begun: Integer, the step up to which schedules were followed when it was written down last; -1 for never.
     """
 
-    def __init__(self, model, layer):
-        self._variable = layer.mask_step
+    def __init__(self, model, layers):
+        saved = [layer for layer in layers if not layer.is_saved_as_stock]
+        self._variable = (saved or layers)[0].mask_step
         self.begun, iterations = (int(number) for number in ops.convert_to_numpy(self._variable))
         now = _iterations(model)
+        if self.begun < 0 and not saved and any(layer.was_cut_before for layer in layers):
+            self.begun = iterations = now
         if self.begun < 0:
             self._offset = -now
         else:
@@ -36,7 +42,8 @@ class Clock:
     def write(self, model):
         """Writes down that schedules were followed up to now."""
         now = _iterations(model)
-        self._variable.assign([now + self._offset, now])
+        self.begun = now + self._offset
+        self._variable.assign([self.begun, now])
 
 
 def _iterations(model):

@@ -68,12 +68,18 @@ class MovesConnections(keras.callbacks.Callback):
     def find_layers(self, model):
         """The sparse layers that are not excluded, in the order of their definition."""
         layers = {id(x): x for x in in_definition_order(model) if isinstance(x, SparseKernel)}
-        excluded = {} if self.exclude is None else excluded_layers(model, self.exclude, layers, type(self).__name__)
+        excluded = excluded_layers(model, self.exclude, type(self).__name__)
         return [layer for key, layer in layers.items() if key not in excluded and layer.trained_kernel.trainable]
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not on_train_begin: a callback that restores a checkpoint may come after this one.
         self.follow_schedule()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._clock.begun < 0:
+            # So that a model that is saved before this callback sees the first step knows when it was taken. Not
+            # earlier: other callbacks ask the clock whether it has begun.
+            self._clock.write(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         self.follow_schedule()
@@ -83,7 +89,7 @@ class MovesConnections(keras.callbacks.Callback):
         """Makes the update that is due, if there is one that was not made yet."""
         model = self.model  # touching it brings the variables up to date on JAX
         if self._clock is None:
-            self._clock = Clock(model, self.layers[0])
+            self._clock = Clock(model, self.layers)
             begun = self._clock.begun
             self._followed = self.schedule.due(begun) if begun >= 0 else None
             if self._followed is not None and self.is_behind(self._followed):

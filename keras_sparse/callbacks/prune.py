@@ -89,14 +89,16 @@ class Prune(MovesConnections):
                 layer.watch_movement()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._watch(restart=True)
+        is_first = self._clock is None
         super().on_epoch_begin(epoch, logs)
+        if is_first:
+            self._watch(restart=self._clock.begun < 0)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._watch(restart=False)
+        self._watch()
         super().on_train_batch_end(batch, logs)
 
-    def _watch(self, restart):
+    def _watch(self, restart=False):
         if self.criterion.gradients == "movement":
             _ = self.model  # brings the variables up to date on JAX
             for layer in self.layers:

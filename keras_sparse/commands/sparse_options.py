@@ -17,7 +17,10 @@ PRUNE = {
     "once": {"action": "store_true", "default": None, "help": "cut all at --begin, instead of more and more"},
     "criterion": {"choices": sorted(CRITERIA), "help": "what a connection is worth (magnitude)"},
     "scope": {"choices": SCOPES, "help": "every layer by itself, or one ranking over all (layer)"},
-    "pattern": {"help": "what is cut together: unstructured, channel, 2:4, block:4x4 (unstructured)"},
+    "pattern": {
+        "metavar": "PATTERN",
+        "help": "what is cut together: unstructured, channel, 2:4, block:4x4 (unstructured)",
+    },
     "allocation": ALLOCATION,
     "exclude": EXCLUDE,
 }

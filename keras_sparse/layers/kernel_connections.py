@@ -115,25 +115,28 @@ class KernelConnections:
             self._tracker.lock()
 
     def _add_movement(self, shape):
-        self._movement = self._add_frozen("movement", np.zeros(shape, "float32"), "float32")
+        # The sum, and the weights up to which it goes.
+        self._movement = self._add_frozen("movement", np.zeros((2, *shape), "float32"), "float32")
 
     @property
     def movement(self):
         """Array of the kernel's shape: how far each weight has moved away from zero, times its size."""
-        return ops.convert_to_numpy(self._movement)
+        return ops.convert_to_numpy(self._movement)[0]
 
     def add_movement(self, restart=False):
         """Adds the change since it was called last; with `restart` nothing, what comes from now on counts."""
-        before, self._kernel_before = self._kernel_before, np.array(ops.convert_to_numpy(self._kernel), "float32")
-        if not restart:
-            self._movement.assign(self.movement + before * (self._kernel_before - before))
+        total, before = ops.convert_to_numpy(self._movement)
+        now = ops.convert_to_numpy(self._kernel).astype("float32")
+        total = np.zeros_like(total) if restart else total + before * (now - before)
+        self._movement.assign(np.stack([total, now]))
 
     def cut_zeros(self):
-        """Takes weights of exactly zero for cut ones, unless all are."""
+        """Takes weights of exactly zero for cut ones, unless all are: those of a stock layer that was pruned once."""
         kernel = ops.convert_to_numpy(self._kernel)
         mask = (kernel != 0).any(axis=tuple(range(len(self.positions))))
         if mask.any() and not mask.all():
             self.set_mask(mask, trained=False)
+            self.was_cut_before = True
 
     def _look_at(self, mask):
         # A search through the graph, and only `after_update` asks for what it finds, where passes count.

@@ -42,6 +42,7 @@ class SparseKernel(KernelConnections):
 
     has_dense_gradient = False  # cut weights, which are zero, then have gradients as if they were connected
     has_compact_format = True
+    was_cut_before = False  # before it had a mask: a stock layer from a file, with weights of zero
     is_saved_as_stock = False  # as a layer of the Keras class, without a mask
     window = 1  # positions that the inputs of its connections tell apart
 
@@ -71,7 +72,7 @@ class SparseKernel(KernelConnections):
                     )  # fmt: skip
         self.sparsity = getattr(self.topology, "sparsity", None)
         self.block_size, self.seed = self.topology.block_size, self.topology.seed
-        self._restored_pairs = self._guard = self._movement = self._kernel_before = None
+        self._restored_pairs = self._guard = self._movement = None
         self._had_movement = False
         if self.format == "compact":
             self._check_compact()
@@ -296,6 +297,11 @@ class SparseKernel(KernelConnections):
             variable.assign(store[name])
         if self.format == "masked":
             self._look_at(np.asarray(store["mask"]))
+
+    def _check_load_own_variables(self, store):
+        # Keras counts what is saved, and would miss the mask; who is saved without knows.
+        if not self.is_saved_as_stock:
+            super()._check_load_own_variables(store)
 
     def _load_compact(self, store):
         pairs, room = np.asarray(store["inputs"]).shape[0], self._inputs.shape[0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.layers import SparseConv2D
+from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.rebuild import check_model
 from keras_sparse.transforms.selection import PLACES, select
 from keras_sparse.transforms.strategy_scope import strategy_scope
@@ -45,7 +46,7 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
     """
     check_model(model, owner)
     candidates = {id(layer): layer for layer in model._flatten_layers() if type(layer) in TWINS}
-    excluded = excluded_layers(model, exclude, candidates, owner)
+    excluded = excluded_layers(model, exclude, owner)
     chosen = [layer for key, layer in candidates.items() if key not in excluded]
     turnable = [layer for layer in chosen if layer.built and not layer.lora_enabled and not layer.quantization_mode]
     with strategy_scope(model):
@@ -62,11 +63,14 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
     return turnable
 
 
-def excluded_layers(model, exclude, candidates, owner):
-    """Dictionary from `id` to the layers of a model that `exclude` names."""
+def excluded_layers(model, exclude, owner):
+    """Dictionary from `id` to the layers of a model that `exclude` names, among those with a kernel."""
+    if exclude is None:
+        return {}
     parts = exclude if isinstance(exclude, (list, tuple, set)) else [exclude]
     graph = channel_graph(model) if any(part in PLACES for part in parts if isinstance(part, str)) else None
-    return select("exclude", exclude, graph, owner, others=list(candidates.values()))
+    with_kernel = [x for x in model._flatten_layers() if type(x) in TWINS or isinstance(x, SparseKernel)]
+    return select("exclude", exclude, graph, owner, others=with_kernel)
 
 
 def _become(layer, kind):
