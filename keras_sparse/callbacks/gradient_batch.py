@@ -25,8 +25,9 @@ class GradientBatch:
     def __init__(self, data, batch_size, seed, owner, why):
         self.seed = seed
         self.batch_size = checks.integer("batch_size", batch_size, owner, minimum=1)
-        is_indexed = isinstance(data, keras.utils.PyDataset)
-        if not (callable(data) or isinstance(data, tuple) or is_indexed or hasattr(data, "__iter__")):
+        goes_in_batches = isinstance(data, keras.utils.PyDataset) or hasattr(data, "__iter__")
+        is_one_array = hasattr(data, "shape")  # which could be gone through, too, row by row
+        if not callable(data) and (is_one_array or not goes_in_batches):
             raise checks.error(
                 "data", owner, "arrays (x, y), a data set of batches, or a function from the step to a batch", data,
                 f"{why} takes gradients on it: pass the training data, data=(x, y).",

@@ -73,6 +73,7 @@ class MovesConnections(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not on_train_begin: a callback that restores a checkpoint may come after this one.
+        self.start_clock()
         self.follow_schedule()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -85,8 +86,8 @@ class MovesConnections(keras.callbacks.Callback):
         self.follow_schedule()
         self._clock.write(self.model)
 
-    def follow_schedule(self):
-        """Makes the update that is due, if there is one that was not made yet."""
+    def start_clock(self):
+        """Reads the clock, when training begins and checkpoints were restored."""
         model = self.model  # touching it brings the variables up to date on JAX
         if self._clock is None:
             self._clock = Clock(model, self.layers)
@@ -94,6 +95,10 @@ class MovesConnections(keras.callbacks.Callback):
             self._followed = self.schedule.due(begun) if begun >= 0 else None
             if self._followed is not None and self.is_behind(self._followed):
                 self._followed = None  # another schedule than the one that the saved model was trained with
+
+    def follow_schedule(self):
+        """Makes the update that is due, if there is one that was not made yet."""
+        model = self.model
         due = self.schedule.due(self._clock.read(model))
         if due is not None and due != self._followed:
             self._followed = due

@@ -78,6 +78,13 @@ class Prune(MovesConnections):
                 "allocation", self, "left out with scope='global'", allocation,
                 "One ranking over all layers decides how much each of them loses.",
             )  # fmt: skip
+        target = getattr(self.schedule, "final", getattr(self.schedule, "sparsity", 0.0))
+        self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
+        if self.criterion.gradients == "movement" and self.schedule.due(0) == 0 and self.schedule(0) > 0:
+            raise checks.error(
+                "criterion", self, "one that needs no history, to cut connections at step 0", criterion,
+                "Before the first step nothing has moved: let the schedule begin later.",
+            )  # fmt: skip
         self.batches = None
         if self.criterion.gradients in ("loss", "hessian"):
             self.batches = GradientBatch(data, batch_size, seed, self, f"The criterion {self.criterion!r}")
@@ -89,10 +96,10 @@ class Prune(MovesConnections):
                 layer.watch_movement()
 
     def on_epoch_begin(self, epoch, logs=None):
-        is_first = self._clock is None
-        super().on_epoch_begin(epoch, logs)
-        if is_first:
+        if self._clock is None:
+            self.start_clock()
             self._watch(restart=self._clock.begun < 0)
+        super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         self._watch()

@@ -103,7 +103,8 @@ class Rewire(MovesConnections):
             model.train_function = None  # it was compiled without
 
     def check_layers(self, layers):
-        super().check_layers(layers)
+        if layers:
+            super().check_layers(layers)
         if all(layer.mask.all() for layer in layers):
             raise ValueError(
                 f"`model` of Rewire must have cut connections, to grow in the place of others. Received: the model "

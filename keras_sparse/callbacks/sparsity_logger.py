@@ -42,8 +42,9 @@ class SparsityLogger(keras.callbacks.Callback):
         self._writer = None
 
     def on_train_begin(self, logs=None):
-        self._before = None
-        if not self._layers():
+        layers = self._layers()
+        self._before = [layer.mask for layer in layers]
+        if not layers:
             raise ValueError(
                 f"`model` of SparsityLogger must have sparse layers. Received: the model {self.model.name!r} with "
                 "none. Put the logger after Prune, or make the model sparse with `sparsify` first."
@@ -56,16 +57,13 @@ class SparsityLogger(keras.callbacks.Callback):
 
             self._writer = TensorBoardScalars(self.tensorboard)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._before is None:
-            self._before = [layer.mask for layer in self._layers()]
-
     def on_epoch_end(self, epoch, logs=None):
         layers = self._layers()
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         masks = [layer.mask for layer in layers]
         counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
-        names = [layer.path for layer in layers]
+        # Keras puts the model's name in front or leaves it out, before and after loading.
+        names = [layer.path.removeprefix(f"{self.model.name}/") for layer in layers]
         rows = [(name, *_figures(counts)) for name, counts in zip(names, counted, strict=True)]
         rows.append(("all", *_figures(np.sum(counted, axis=0))))
         self._before = masks
@@ -93,9 +91,12 @@ class SparsityLogger(keras.callbacks.Callback):
 def _counts(layer, before, now):
     """Connected weights, all weights, connections in both masks and in either, and the sum of squares."""
     square = float(np.square(layer.dense_kernel().astype("float64")).sum())
-    return layer.connected_weights, layer.dense_weights, (before & now).sum(), (before | now).sum(), square
+    weights = layer.dense_weights // now.size  # of a connection: SparseConv2D has one at each position
+    both, either = ((before & now).sum() * weights, (before | now).sum() * weights)
+    return layer.connected_weights, layer.dense_weights, both, either, square
 
 
 def _figures(counts):
     connected, dense, both, either, square = (float(count) for count in counts)
-    return int(connected), int(dense), 1 - connected / dense, 1 - both / max(either, 1), square**0.5
+    churn = 1 - both / either if either else 0.0
+    return int(connected), int(dense), 1 - connected / dense, churn, square**0.5

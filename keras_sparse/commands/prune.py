@@ -69,7 +69,7 @@ def prune(arguments):
     before = load_saved(arguments.model, "prune")
     dataset = load(recipe.dataset, arguments.data_dir, recipe.validation_fraction, recipe.examples)
     recipe.build_model(dataset)  # does it fit the data?
-    compile_classifier(before, "sgd", from_logits=not gives_probabilities(before))
+    compile_classifier(before, "sgd", from_logits=not gives_probabilities(before, dataset.image_shape))
     accuracy = before.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
     verbose = "none" if arguments.quiet else "auto"
     result = run(recipe, arguments.output, arguments.data_dir, arguments.resume, verbose)

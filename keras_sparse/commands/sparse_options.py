@@ -37,7 +37,10 @@ OTHERS = {
         "exclude": EXCLUDE,
     },
     "densify": {
-        "period": {**STEP, "help": "updates from one doubling to the next (10000)"},
+        "period": {
+            **STEP,
+            "help": "updates from one doubling to the next (so that it is done after three quarters of the run)",
+        },
         "final": {"type": float, "metavar": "DENSITY", "help": "where it stops (1)"},
     },
 }

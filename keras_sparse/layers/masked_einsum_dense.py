@@ -59,10 +59,21 @@ class MaskedEinsumDense(SparseKernel, keras.layers.EinsumDense):
         raise checks.error("format", self, "'masked'", self.format, "No product of single values is written for it.")
 
     def _mask_shape(self, input_shape):
-        with keras.StatelessScope():  # Keras tells the shape of the kernel to who builds it
-            plain = keras.layers.EinsumDense(self.equation, self.partial_output_shape, kernel_initializer="zeros")
-            plain.build(input_shape)
-        return tuple(plain._kernel.shape)
+        return self._noted(input_shape)[0]
+
+    def _noted(self, input_shape):
+        """Shape and initializer of the kernel that Keras would make: it knows which axes are fans."""
+        plain = _Noting(self.equation, self.partial_output_shape, kernel_initializer=self.kernel_initializer)
+        plain.build(input_shape)
+        return plain.noted
+
+    def build(self, input_shape):
+        given = self.kernel_initializer
+        self.kernel_initializer = self._noted(input_shape)[1]
+        try:
+            super().build(input_shape)
+        finally:
+            self.kernel_initializer = given
 
     def _fans(self, input_shape):
         shape = self._mask_shape(input_shape)
@@ -73,3 +84,10 @@ class MaskedEinsumDense(SparseKernel, keras.layers.EinsumDense):
         if self.bias is not None:
             x = ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)
+
+
+class _Noting(keras.layers.EinsumDense):
+    """Makes no weights, but notes which."""
+
+    def add_weight(self, *, shape, initializer, **kwargs):
+        self.noted = (shape, initializer)

@@ -46,7 +46,7 @@ class Recipe:
         rewire: None, or a dictionary: "drop", "grow", "frequency", "until", "criterion", "exclude" as for
             `callbacks.Rewire`; until three quarters of the run, if nothing else is said.
         densify: None, or a dictionary: "initial", "period", "final" as for `schedules.Doubling`, "new" as for
-            `callbacks.Densify`.
+            `callbacks.Densify`; done after three quarters of the run, if no period is given.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, or the model does not take its arguments.
@@ -91,7 +91,8 @@ class Recipe:
         if not isinstance(drops, (list, tuple)):
             raise checks.error("learning_rate_drops", owner, "a tuple of epochs", drops, "Pass () for none.")
         checked = {
-            # A plain number each, so that every recipe can be written as JSON.
+            # A plain number or string each, so that every recipe can be written as JSON.
+            "model": str(self.model),
             "epochs": checks.integer("epochs", self.epochs, owner, minimum=1),
             "batch_size": checks.integer("batch_size", self.batch_size, owner, minimum=1, maximum=2**30),
             "seed": checks.integer("seed", self.seed, owner, minimum=0, maximum=2**32 - 1),

@@ -143,7 +143,8 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     if recipe.precision == "mixed_float16":
         # `compile` would do it too, but only where this precision is in force: not for who loads the model later.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    compile_classifier(model, optimizer, from_logits=is_file(recipe.model) and not gives_probabilities(model))
+    from_logits = is_file(recipe.model) and not gives_probabilities(model, dataset.image_shape)
+    compile_classifier(model, optimizer, from_logits)
     # Before the first step, which is traced twice otherwise.
     model.optimizer.build(model.trainable_variables)
     return model, []

@@ -28,12 +28,18 @@ def load_saved(path, owner, image_shape=None, classes=None):
     try:
         model = keras.saving.load_model(path, compile=False)
     except (TypeError, KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # Keras begins with what it was about to do, and tells further down which class it does not know.
+        reason = next((line.strip() for line in lines if "Could not locate" in line), lines[0])
         raise ValueError(
             f"`model` of {owner} must be a saved Keras model whose layers are known. Received: {path}: {reason}"
         ) from error
     if image_shape is not None:
-        found = (tuple(model.input_shape or ())[1:], tuple(model.output_shape or ())[1:])
+        try:
+            output = model.compute_output_spec(keras.KerasTensor((None, *image_shape)))
+            found = (getattr(model, "input_shape", (None, *image_shape))[1:], tuple(output.shape)[1:])
+        except (ValueError, TypeError, AttributeError):  # it takes something else
+            found = tuple(tuple(getattr(model, name, None) or ())[1:] for name in ("input_shape", "output_shape"))
         fits = len(found[0]) == 3 and all(a in (None, b) for a, b in zip(found[0], image_shape, strict=True))
         if not fits or found[1] != (classes,):
             raise checks.error(
@@ -43,8 +49,14 @@ def load_saved(path, owner, image_shape=None, classes=None):
     return model
 
 
-def gives_probabilities(model):
-    """Whether the outputs of a classifier are probabilities, or logits that may be anything."""
-    shape = [1 if size is None else size for size in model.input_shape[1:]]
-    outputs = model.predict(np.random.default_rng(0).normal(size=(4, *shape)).astype("float32"), verbose=0)
+def gives_probabilities(model, image_shape=None):
+    """Whether the outputs of a classifier are probabilities, or logits that may be anything.
+
+    Args:
+        model: Built Keras model.
+        image_shape: Tuple, for a model that takes several sizes, or does not say which.
+    """
+    image_shape = model.input_shape[1:] if image_shape is None else image_shape
+    images = np.random.default_rng(0).normal(size=(4, *image_shape)).astype("float32")
+    outputs = model.predict(images, verbose=0)
     return bool((outputs >= 0).all() and np.abs(outputs.sum(axis=-1) - 1).max() < 1e-2)

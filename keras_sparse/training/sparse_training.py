@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 
 from keras_sparse import checks, schedules
 from keras_sparse.callbacks import Densify, Prune, Rewire, SparsityLogger
@@ -31,12 +32,16 @@ def checked_verbs(recipe):
         if arguments is not None:
             if not isinstance(arguments, dict) or set(arguments) - set(known):
                 raise checks.error(verb, "Recipe", f"a dictionary of {', '.join(known)}", arguments, "Or None.")
-            checked[verb] = json.loads(json.dumps(arguments))
+            try:
+                checked[verb] = json.loads(json.dumps(arguments))
+            except TypeError as error:
+                allowed = "a dictionary that JSON can hold"
+                raise checks.error(verb, "Recipe", allowed, arguments, f"The reason: {error}.") from None
     needed = {"prune": "sparsity", "sparsify": "sparsity"}
     for verb, argument in needed.items():
         if verb in checked and argument not in checked[verb]:
             raise checks.error(verb, "Recipe", f"a dictionary with {argument!r}", checked[verb], "Say how sparse.")
-    moving_callbacks(checked, steps=10**6, batch=lambda step: None, seed=0)
+    moving_callbacks(checked, steps=None, batch=lambda step: None, seed=0)
     return checked
 
 
@@ -60,32 +65,53 @@ def moving_callbacks(verbs, steps, batch, seed):
 
     Args:
         verbs: Dictionary from verbs to their arguments or None.
-        steps: Integer, updates in the whole run, from which times follow that are not given.
+        steps: Integer, updates in the whole run, from which times follow that are not given, and after which none may
+            lie; or None, to look at the arguments alone.
         batch: Function from a step to a batch, for gradients.
         seed: Integer.
     """
     made = []
-    every = min(FREQUENCY, max(1, steps // UPDATES))
-    if verbs.get("prune"):
-        made.append(_prune(dict(verbs["prune"]), steps, every, batch, seed))
-    if verbs.get("rewire"):
+    if steps is not None:
+        _check_times(verbs, steps)
+    every = min(FREQUENCY, max(1, (steps or 1) // UPDATES))
+    done = round(DONE_AT * (steps or 1))
+    if verbs.get("prune") is not None:
+        made.append(_prune(dict(verbs["prune"]), done, every, batch, seed))
+    if verbs.get("rewire") is not None:
         arguments = {"frequency": every, **verbs["rewire"]}
-        arguments.setdefault("until", max(round(DONE_AT * steps), arguments["frequency"] + 1))
+        arguments.setdefault("until", max(done, arguments["frequency"] + 1))
         made.append(Rewire(**arguments, data=batch, seed=seed))
-    if verbs.get("densify"):
-        arguments = dict(verbs["densify"])
+    if verbs.get("densify") is not None:
+        arguments = {"initial": 0.01, "final": 1.0, **verbs["densify"]}
         new = {"new": arguments.pop("new")} if "new" in arguments else {}
+        if "period" not in arguments and 0 < arguments["initial"] <= arguments["final"]:
+            doublings = math.ceil(math.log2(arguments["final"] / arguments["initial"]))
+            arguments["period"] = max(1, done // max(doublings, 1))
         made.append(Densify(schedules.Doubling(**arguments), **new))
     return made
 
 
-def _prune(arguments, steps, every, batch, seed):
+def _check_times(verbs, steps):
+    for verb in ("prune", "rewire"):
+        for argument in ("begin", "end", "frequency", "until"):
+            time = (verbs.get(verb) or {}).get(argument)
+            if time is not None and time > steps:
+                raise checks.error(
+                    argument, f"{verb!r} in a Recipe", f"at most {steps}, the updates of the whole run", time,
+                    "Train for more epochs, or do it earlier.",
+                )  # fmt: skip
+
+
+def _prune(arguments, done, every, batch, seed):
     sparsity, once = arguments.pop("sparsity"), arguments.pop("once", False)
     begin, end = arguments.pop("begin", 0), arguments.pop("end", None)
-    frequency = arguments.pop("frequency", every)
+    frequency = arguments.pop("frequency", None)
     if once:
+        if end is not None or frequency is not None:
+            hint = "All is cut at 'begin': leave 'end' and 'frequency' out."
+            raise checks.error("once", "'prune' in a Recipe", "false with 'end' or 'frequency'", once, hint)
         schedule = schedules.OneShot(sparsity, step=begin)
     else:
-        end = max(round(DONE_AT * steps), begin + 1) if end is None else end
-        schedule = schedules.Polynomial(0.0, sparsity, begin=begin, end=end, frequency=frequency)
+        end = max(done, begin + 1) if end is None else end
+        schedule = schedules.Polynomial(0.0, sparsity, begin=begin, end=end, frequency=frequency or every)
     return Prune(schedule, **arguments, data=batch, seed=seed)

@@ -26,7 +26,8 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
     other layers (attention).
 
     A layer that its model's configuration does not show is made by the code of a class, which makes a stock one again
-    when the model is loaded. Such a layer is saved as a stock layer; what is cut comes back as weights of zero.
+    when the model is loaded. Such a layer is saved as a stock layer; what is cut comes back as weights of zero. What
+    else a file of such layers alone cannot tell: where schedules stood before the first cut, and the sums of "movement".
 
     Args:
         model: Built Keras model; it is changed.

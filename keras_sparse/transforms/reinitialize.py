@@ -41,40 +41,44 @@ def reinitialize(model, seed=None):
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     checks.integer("seed", seed, "reinitialize", minimum=0)
     layers = {id(layer): layer for layer in in_definition_order(model)}.values()
+    drawn = []
     for index, layer in enumerate(layers):
         if layer._trainable_variables or layer._non_trainable_variables:
             config = _seeded(layer.get_config(), np.random.default_rng(np.random.SeedSequence([seed, index])))
-            _redraw_kernel(layer, config) if isinstance(layer, SparseKernel) else _redraw(layer, config)
+            drawn += _kernel_and_bias(layer, config) if isinstance(layer, SparseKernel) else _all(layer, config)
+    for variable, value in drawn:
+        variable.assign(value)
     forget_training(model)
     return seed
 
 
-def _redraw_kernel(layer, config):
+def _kernel_and_bias(layer, config):
+    """Pairs of the variables of a sparse layer and new values for them."""
     initializer = keras.initializers.get(config["kernel_initializer"])
     compact = layer.format == "compact"
     draw = ConnectedInitializer(initializer, layer.connections, compact=compact, positions=layer.window)
-    kernel = layer.trained_kernel
-    kernel.assign(draw(tuple(kernel.shape), dtype=kernel.dtype))
+    drawn = [(layer.trained_kernel, draw(tuple(layer.trained_kernel.shape), dtype=layer.trained_kernel.dtype))]
     if layer.bias is not None:
-        layer.bias.assign(keras.initializers.get(config["bias_initializer"])(layer.bias.shape, layer.bias.dtype))
+        initializer = keras.initializers.get(config["bias_initializer"])
+        drawn.append((layer.bias, initializer(tuple(layer.bias.shape), dtype=layer.bias.dtype)))
+    return drawn
 
 
-def _redraw(layer, config):
-    variables = layer._trainable_variables + layer._non_trainable_variables
+def _all(layer, config):
+    """Pairs of the variables of any other layer and new values for them."""
     try:
         twin = type(layer).from_config(config)
         if not twin.built:
             twin.build_from_config(layer.get_build_config() or {})
-        drawn = twin._trainable_variables + twin._non_trainable_variables
-        pairs = list(zip(variables, drawn, strict=True))
+        pairs = [(layer._trainable_variables, twin._trainable_variables)]
+        pairs.append((layer._non_trainable_variables, twin._non_trainable_variables))
+        return [pair for old, new in pairs for pair in zip(old, new, strict=True)]
     except Exception as error:
         raise ValueError(
             f"`model` of reinitialize must have layers that can be made again from their configuration. Received: "
             f"the layer {layer.name!r} of class {type(layer).__name__}, which cannot: {error}. Give it `get_config` "
             "and `build`."
         ) from error
-    for variable, value in pairs:
-        variable.assign(value)
 
 
 def _seeded(config, rng):

@@ -46,9 +46,13 @@ def rewind(model, to):
         )  # fmt: skip
     targets = _trained(model)
     values = [keras.ops.convert_to_numpy(v) for v in _trained(to)] if isinstance(to, keras.Model) else list(to)
-    if len(values) == len(model.weights) != len(targets):
-        trained = {id(variable) for variable in targets}
-        values = [value for value, v in zip(values, model.weights, strict=True) if id(v) in trained]
+    trained = {id(variable) for variable in targets}
+    for given in (
+        model.weights,
+        [v for v in model.weights if v.name != "movement"],
+    ):  # which Prune may have added since
+        if len(values) == len(given) != len(targets):
+            values = [value for value, v in zip(values, given, strict=True) if id(v) in trained]
     shapes, wanted = [tuple(np.shape(v)) for v in values], [tuple(v.shape) for v in targets]
     if shapes != wanted:
         first = next((i for i, pair in enumerate(zip(shapes, wanted, strict=False)) if pair[0] != pair[1]), None)
