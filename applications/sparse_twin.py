@@ -135,6 +135,7 @@ class SparseTwin:
         rate = checks.number(argument, rate, self.owner, 0, 1, exclude_maximum=True)
         self._dropouts += 1
         seed = child_seed(self.seed, len(self._names) + self._dropouts - 1)
+        seed = None if seed is None else seed >> 1  # PyTorch takes 31 bits
         return layers.Dropout(rate, seed=seed, name=name)(x) if rate else x
 
     def _layer(self, units, arguments, name, stock, sparse, options):

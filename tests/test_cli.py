@@ -1,9 +1,18 @@
+import csv
+import json
+import re
+
 import keras
+import numpy as np
 import pytest
 
+import keras_sparse
 from keras_sparse.applications import list_models
 from keras_sparse.cli import build_parser, main
+from keras_sparse.commands.sparse_options import given_verbs
 from keras_sparse.commands.train import recipes_of
+from keras_sparse.datasets import load
+from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.training.job import begin_job, read_job
 
 TINY = ["--depth", "10", "--growth-rate", "4", "--epochs", "1", "--examples", "60"]
@@ -146,7 +155,7 @@ def test_models_lists_all(capsys):
     assert all(name in printed for name in list_models())
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["profile"], ["models"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["profile"], ["models"]], ids=str)
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -182,6 +191,22 @@ def test_no_command_prints_the_help(capsys):
         ("train --model mlp --sparsity 2", "`sparsity` of MLP must be a number in [0, 1). Received: sparsity=2.0"),
         ("profile --model sparsenet --sparsity 0.5", "`--sparsity` is not for sparsenet"),
         ("profile --model densenet121 --input-shape 224 224", "three numbers"),
+        ("train --model mlp --prune-frequency 5", "`--prune-frequency` belongs to --prune. Pass that, too."),
+        ("train --model mlp --prune-once", "`--prune-once` belongs to --prune"),
+        ("train --model mlp --prune 0.9 --rewire-drop 0.2", "`--rewire-drop` belongs to --rewire"),
+        ("train --model mlp --densify-period 5", "`--densify-period` belongs to --densify"),
+        ("train --model mlp --sparsify-exclude last", "`--sparsify-exclude` belongs to --sparsify"),
+        ("train --model mlp --prune 1.5", "must be a number in [0, 1)"),
+        ("train --model mlp --sparsify 1", "must be a number in [0, 1)"),
+        ("train --model mlp --densify 0", "must be a number in [1e-09, 1]"),
+        ("train --model mlp --prune 0.9 --prune-pattern stripes", "'unstructured'"),
+        ("train --model mlp --sparsify 0.5 --sparsify-exclude nowhere", "They are: hidden1, predictions."),
+        ("train --model mlp --prune 0.9 --prune-begin 9 --prune-end 3", "`end` of Polynomial must be an integer >= 9"),
+        ("prune nowhere.keras --to 0.9", "nowhere.keras'. There is no such file."),
+        ("prune nowhere.keras --to 0.9 --resume", "`--resume` needs the folder of the run"),
+        ("prune nowhere.keras --to 0.9 --dataset mnits", "`dataset` of Recipe must be one of"),
+        ("prune nowhere.keras --to 0.9 --epochs 0", "`epochs` of Recipe must be an integer >= 1"),
+        ("prune mlp --to 0.9", "keras"),
     ],
 )
 def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_path, monkeypatch):
@@ -195,10 +220,239 @@ def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "command", ["train --epochs two", "train --bogus", "fly", "profile", "train --precision half", "train --sparsity x"]
+    "command",
+    [
+        "train --epochs two",
+        "train --bogus",
+        "fly",
+        "profile",
+        "train --precision half",
+        "train --sparsity x",
+        "prune model.keras --to much",
+        "prune model.keras --to 0.9 --criterion size",
+        "train --rewire rogl",
+        "train --prune",
+    ],
 )
 def test_unusable_command_lines_exit_with_2(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(command.split())
     assert stopped.value.code == 2
     assert "usage: keras-sparse" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "missing"), [("prune --to 0.5", "MODEL.keras"), ("prune model.keras", "--to")])
+def test_prune_says_what_is_missing(command, missing, capsys):
+    assert main(command.split()) == 2
+    assert f"`{missing}` is missing" in capsys.readouterr().err
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def masks(path):
+    model = keras.saving.load_model(path, compile=False)
+    return [layer.mask for layer in model.layers if isinstance(layer, SparseKernel)]
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """File of a model of stock layers that has learnt a little, and its accuracy on the test images."""
+    keras.utils.set_random_seed(1)
+    dataset = load("digits")
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(dataset.image_shape),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(24, activation="relu", name="hidden"),
+            layers.Dense(10, name="out"),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    model.fit(
+        dataset.train.training_batches(32, 2),
+        steps_per_epoch=dataset.train.steps(32),
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    )
+    path = tmp_path_factory.mktemp("dense") / "dense.keras"
+    model.save(path)
+    return path, model.evaluate(dataset.test.batches(256), verbose=0)[1]
+
+
+def test_prune_a_file(dense, tmp_path, capsys):
+    path, accuracy = dense
+    command = ["prune", str(path), "--to", "0.8", "--epochs", "3", "--examples", "600", "--output", str(tmp_path / "o")]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    last = keras.saving.load_model(tmp_path / "o" / "last.keras")
+    after = last.evaluate(load("digits").test.batches(256), verbose=0)[1]
+    kernels = 64 * 24 + 24 * 10
+    left = kernels - int(0.8 * 64 * 24) - int(0.8 * 240)
+    accuracies = f"test accuracy {accuracy:.2%} before, {after:.2%} pruned"
+    assert f"{accuracies} to a sparsity of {1 - left / kernels:.2%};" in printed
+    assert f"parameters {kernels + 34:,} before, {left + 34:,} now" in printed
+    assert "epoch 3/3: loss" in printed
+    assert f"Written to {tmp_path / 'o'}/" in printed
+    assert {file.name for file in (tmp_path / "o").iterdir()} == {
+        "recipe.json", "history.csv", "sparsity.csv", "best.keras", "last.keras", "profile.txt", "curves.png",
+        "tensorboard",
+    }  # fmt: skip
+    history = rows_of(tmp_path / "o" / "history.csv")
+    assert [float(row["sparsity"]) for row in history] == sorted(float(row["sparsity"]) for row in history)
+    assert float(history[-1]["sparsity"]) == pytest.approx(1 - left / kernels)
+    assert [row["layer"] for row in rows_of(tmp_path / "o" / "sparsity.csv")] == ["hidden", "out", "all"] * 3
+    for name in ("best.keras", "last.keras"):
+        assert sum(mask.sum() for mask in masks(tmp_path / "o" / name)) == left
+    assert (tmp_path / "o" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    # Once more: refused, or the same report.
+    assert main(command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main([*command, "--resume", "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == printed.splitlines()[-2:]
+    assert main([*command, "--resume", "--seed", "7"]) == 2
+    assert "They differ in: seed" in capsys.readouterr().err
+    # And what was pruned can be pruned further.
+    further = ["prune", str(tmp_path / "o" / "last.keras"), "--to", "0.95", "--once", "--epochs", "1", "--quiet"]
+    assert main([*further, "--examples", "60", "--output", str(tmp_path / "p")]) == 0
+    printed = capsys.readouterr().out
+    assert f"test accuracy {after:.2%} before" in printed
+    assert f"parameters {left + 34:,} before, " in printed
+    for new, old in zip(masks(tmp_path / "p" / "last.keras"), masks(tmp_path / "o" / "last.keras"), strict=True):
+        assert not (new & ~old).any()
+
+
+def test_prune_whole_channels_at_once_by_saliency(dense, tmp_path, capsys):
+    command = f"prune {dense[0]} --to 0.5 --pattern channel --once --criterion saliency --exclude out --epochs 1"
+    assert main([*command.split(), "--examples", "300", "--output", str(tmp_path), "--quiet"]) == 0
+    (mask,) = masks(tmp_path / "last.keras")
+    assert mask.shape == (64, 24)
+    assert mask.any(axis=0).sum() == 12
+    np.testing.assert_array_equal(mask.any(axis=0), mask.all(axis=0))
+    saved = json.loads((tmp_path / "recipe.json").read_text())["recipe"]["prune"]
+    assert saved == {
+        "sparsity": 0.5, "once": True, "criterion": "saliency", "pattern": "channel", "exclude": ["out"],
+    }  # fmt: skip
+    assert "sparsity of 50.00%" in capsys.readouterr().out
+    shrunk = keras_sparse.shrink(keras.saving.load_model(tmp_path / "last.keras"))
+    assert shrunk.get_layer("hidden").units == 12
+
+
+def test_options_of_prune_become_a_recipe():
+    command = (
+        "prune model.keras --to 0.75 --begin 3 --end 30 --frequency 4 --criterion movement --scope global "
+        "--pattern block:2x2 --exclude first out"
+    )
+    assert given_verbs(build_parser().parse_args(command.split())) == {
+        "prune": {
+            "sparsity": 0.75, "begin": 3, "end": 30, "frequency": 4, "criterion": "movement", "scope": "global",
+            "pattern": "block:2x2", "exclude": ["first", "out"],
+        }
+    }  # fmt: skip
+
+
+def test_options_of_all_verbs_reach_the_recipes():
+    command = (
+        "train --model mlp lenet5 --sparsify 0.9 --sparsify-topology random_edge --sparsify-allocation erdos_renyi "
+        "--sparsify-exclude last --prune 0.95 --prune-frequency 5 --prune-once --rewire snfs --rewire-drop 0.2 "
+        "--rewire-frequency 4 --rewire-until 40 --densify 0.1 --densify-period 20 --densify-final 0.5"
+    ).replace("--prune-frequency 5 ", "")
+    for recipe in recipes_of(build_parser().parse_args(command.split())):
+        assert recipe.sparsify == {
+            "sparsity": 0.9, "topology": "random_edge", "allocation": "erdos_renyi", "exclude": ["last"]
+        }  # fmt: skip
+        assert recipe.prune == {"sparsity": 0.95, "once": True}
+        assert recipe.rewire == {"grow": "momentum", "drop": 0.2, "frequency": 4, "until": 40}
+        assert recipe.densify == {"initial": 0.1, "period": 20, "final": 0.5}
+    for word, grow in (("set", "random"), ("rigl", "gradient")):
+        (recipe,) = recipes_of(build_parser().parse_args(f"train --model mlp --rewire {word}".split()))
+        assert recipe.rewire == {"grow": grow}
+    (recipe,) = recipes_of(build_parser().parse_args(["train", "--model", "mlp"]))
+    assert (recipe.sparsify, recipe.prune, recipe.rewire, recipe.densify) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "sparsities"),
+    [
+        ("--prune 0.9 --prune-frequency 5", (0.5, 0.9)),
+        ("--sparsify 0.9 --rewire rigl --rewire-frequency 2", (0.9, 0.9)),
+        ("--sparsify 0.9 --densify 0.2 --densify-period 8", (0.6, 0.2)),
+    ],
+)
+def test_train_while_connections_move(options, sparsities, tmp_path, capsys):
+    command = f"train --model mlp --hidden 20 --epochs 2 --examples 360 {options} --output {tmp_path / 'out'}"
+    assert main(command.split()) == 0  # 11 steps an epoch
+    printed = capsys.readouterr().out
+    history = rows_of(tmp_path / "out" / "history.csv")
+    last = float(history[-1]["sparsity"])
+    assert last == pytest.approx(sparsities[1], abs=0.02)
+    assert f"sparsity {last:.4f}" in printed
+    if "prune" in options:
+        assert float(history[0]["sparsity"]) > sparsities[0]
+    else:
+        assert float(history[0]["sparsity"]) == pytest.approx(sparsities[0], abs=0.02)
+    assert any(float(row["churn"]) > 0 for row in history)
+    assert [row["layer"] for row in rows_of(tmp_path / "out" / "sparsity.csv")][-1] == "all"
+    connected = sum(mask.sum() + mask.shape[1] for mask in masks(tmp_path / "out" / "last.keras"))
+    assert re.search(rf"\b{connected:,}\b", printed.split("test accuracy")[1])
+    # It is finished: it only reports, also without the options, and a change of them is refused.
+    assert main(["train", "--resume", "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert f"{connected:,}" in capsys.readouterr().out
+    assert main([*command.split(), "--resume", "--prune", "0.3"]) == 2
+    assert "They differ in: prune" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verb", "option"), [("Rewire", "--rewire set"), ("Densify", "--densify 0.5")])
+def test_a_dense_model_is_neither_rewired_nor_densified(verb, option, tmp_path, capsys):
+    assert main(f"train --model mlp --epochs 1 --examples 60 {option} --output {tmp_path} --quiet".split()) == 2
+    error = capsys.readouterr().err
+    assert f"`model` of {verb} must have" in error
+    assert "Make it sparse with `sparsify`" in error
+    # The start failed: another may take the folder.
+    assert not (tmp_path / "last.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [
+        ((28, 28, 1), 10, "must be one from images (16, 16, 1) to 10 classes"),
+        ((16, 16, 1), 7, "It takes (16, 16, 1) and gives (7,): choose the data set that it was made for."),
+    ],
+)
+def test_prune_a_model_for_other_images(shape, classes, message, tmp_path, capsys):
+    layers = keras.layers
+    keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(classes)]).save(tmp_path / "m.keras")
+    assert main(["prune", str(tmp_path / "m.keras"), "--to", "0.5", "--output", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sparsity_in_percent_is_refused_by_the_name_of_the_option(dense, capsys):
+    assert main(["prune", str(dense[0]), "--to", "90"]) == 2
+    assert "--to" in capsys.readouterr().err
+
+
+def test_prune_goes_on_as_it_was_begun(dense, tmp_path):
+    command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--quiet"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    assert main(["prune", "--resume", "--output", str(tmp_path), "--quiet"]) == 0
+
+
+def test_the_table_says_what_was_pruned(tmp_path, capsys):
+    command = f"train --model mlp --hidden 20 --epochs 1 --examples 60 --prune 0.75 --output {tmp_path} --quiet"
+    assert main(command.split()) == 0
+    assert "0.75" in capsys.readouterr().out
+
+
+def test_the_recipe_of_a_pruned_file_can_be_repeated_from_anywhere(dense, tmp_path, monkeypatch):
+    monkeypatch.chdir(dense[0].parent)
+    command = f"prune dense.keras --to 0.8 --epochs 1 --examples 60 --quiet --output {tmp_path / 'a'}"
+    assert main(command.split()) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--recipe", "a", "--output", "b", "--quiet"]) == 0

@@ -6,7 +6,7 @@ from keras import ops
 from keras_sparse import checks
 from keras_sparse.callbacks.moves_connections import MovesConnections
 from keras_sparse.callbacks.relay import relay
-from keras_sparse.layers.connected_initializer import ConnectedInitializer
+from keras_sparse.layers.connected_initializer import ConnectedInitializer, reseeded
 from keras_sparse.topologies.connections import Connections
 
 NEW = ("zeros", "initializer")
@@ -89,7 +89,7 @@ class Densify(MovesConnections):
                 before = layer.mask
                 self.move(layer, grown.mask().reshape(before.shape))
                 if self.new == "initializer":
-                    self._draw(layer, grown, before)
+                    self._draw(layer, grown, before, self._initializer(index, layer, step))
 
     def _density(self, step):
         density = self.schedule(step)
@@ -104,14 +104,23 @@ class Densify(MovesConnections):
 
     def _grow_compact(self, density, step):
         compact = [(i, layer) for i, layer in enumerate(self.layers) if layer.format == "compact"]
-        changes = [(layer, self._grown(index, layer, density, step)) for index, layer in compact]
-        changes = [(layer, grown) for layer, grown in changes if grown is not None]
+        changes = []
+        for index, layer in compact:
+            grown = self._grown(index, layer, density, step)
+            if grown is not None:
+                new = self._initializer(index, layer, step) if self.new == "initializer" else None
+                changes.append((layer, grown, new))
         if changes:
-            relay(self.model, changes, fresh=self.new == "initializer")
+            relay(self.model, changes)
 
-    def _draw(self, layer, connections, before):
+    def _initializer(self, index, layer, step):
+        # Its own seed is another one after loading.
+        seed = np.random.SeedSequence([layer.seed, index, step]).generate_state(1)[0] >> 1
+        return reseeded(layer.kernel_initializer, int(seed))
+
+    def _draw(self, layer, connections, before, initializer):
         kernel = layer.trained_kernel
-        draw = ConnectedInitializer(layer.kernel_initializer, connections, positions=layer.window)
+        draw = ConnectedInitializer(initializer, connections, positions=layer.window)
         drawn = ops.convert_to_numpy(draw(kernel.shape, dtype=kernel.dtype))
         kernel.assign(np.where(before, ops.convert_to_numpy(kernel), drawn))
 

@@ -3,11 +3,11 @@
 import numpy as np
 from keras import ops
 
-from keras_sparse.layers.kernel_connections import moved
+from keras_sparse.layers.kernel_connections import moved, renew_modules
 from keras_sparse.transforms.strategy_scope import strategy_scope
 
 
-def relay(model, changes, fresh):
+def relay(model, changes):
     """Re-lays compact layers of a compiled model, optimizer slots and all.
 
     Variables cannot change their size, so the layers get new ones, and with them the optimizer and the compiled
@@ -15,16 +15,16 @@ def relay(model, changes, fresh):
 
     Args:
         model: Compiled Keras model.
-        changes: List of pairs (layer, `Connections`).
-        fresh: Boolean, whether new connections are drawn by the initializer instead of zero.
+        changes: List of triples (layer, `Connections`, Keras initializer of new connections or None for zero).
     """
     optimizer = model.optimizer
     before = {}
     with strategy_scope(model):
-        for layer, connections in changes:
+        for layer, connections, new in changes:
             path = layer.trained_kernel.path
             before[path.replace("/", "_") + "_"] = (layer.connections, connections)
-            layer.relay(connections, fresh=fresh)
+            layer.relay(connections, new)
+        renew_modules(model)
         renewed = type(optimizer).from_config(optimizer.get_config())
         if optimizer.built:
             renewed.build(model.trainable_variables)

@@ -1,6 +1,7 @@
 """What an optimizer remembers of a weight: momentum, second moments, accumulated gradients, averages."""
 
 import functools
+import json
 
 import keras
 import numpy as np
@@ -49,16 +50,16 @@ def forget(optimizer, variable, where):
         where: Boolean array that broadcasts to the variable's shape, True = forget.
     """
     found = slots(optimizer, variable)
-    first = _first_values(optimizer) if found else {}
+    first = _first_values(type(optimizer), json.dumps(optimizer.get_config(), default=float)) if found else {}
     for name, slot in found.items():
         value = ops.convert_to_numpy(slot)
         slot.assign(np.where(where, np.asarray(first.get(name, 0.0), value.dtype), value))
 
 
 @functools.lru_cache(maxsize=8)
-def _first_values(optimizer):
-    """The value of each kind of slot for a weight of zero that was never trained."""
-    fresh = type(optimizer).from_config(optimizer.get_config())
+def _first_values(kind, config):
+    """The value of each kind of slot for a weight of zero that was never trained, for an optimizer of that class."""
+    fresh = kind.from_config(json.loads(config))
     weight = keras.Variable(np.zeros((1, 1)), name="kernel")
     fresh.build([weight])
     return {name: float(ops.convert_to_numpy(slot).ravel()[0]) for name, slot in slots(fresh, weight).items()}

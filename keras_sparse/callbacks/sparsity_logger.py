@@ -42,6 +42,7 @@ class SparsityLogger(keras.callbacks.Callback):
         self._writer = None
 
     def on_train_begin(self, logs=None):
+        self._is_new = True
         layers = self._layers()
         self._before = [layer.mask for layer in layers]
         if not layers:
@@ -57,13 +58,23 @@ class SparsityLogger(keras.callbacks.Callback):
 
             self._writer = TensorBoardScalars(self.tensorboard)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.csv is not None and self._is_new:
+            # A run that was killed may have written an epoch that is run again.
+            with self.csv.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.reader(file) if row[0] == COLUMNS[0] or int(row[0]) <= epoch]
+            self._write(rows, mode="w")
+        self._is_new = False
+
     def on_epoch_end(self, epoch, logs=None):
         layers = self._layers()
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         masks = [layer.mask for layer in layers]
         counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
-        # Keras puts the model's name in front or leaves it out, before and after loading.
-        names = [layer.path.removeprefix(f"{self.model.name}/") for layer in layers]
+        names = [layer.name for layer in layers]
+        if len(set(names)) < len(names):
+            # Not always: Keras puts the names of what is around in front or leaves them out, before and after loading.
+            names = [layer.path for layer in layers]
         rows = [(name, *_figures(counts)) for name, counts in zip(names, counted, strict=True)]
         rows.append(("all", *_figures(np.sum(counted, axis=0))))
         self._before = masks

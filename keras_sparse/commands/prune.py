@@ -1,6 +1,7 @@
 """`keras-sparse prune`: a saved model, with fewer connections."""
 
 import time
+from pathlib import Path
 
 from keras_sparse.analysis import profile
 from keras_sparse.commands import add_command
@@ -27,7 +28,9 @@ def add(commands):
             "keras-sparse prune model.keras --to 0.9 --output runs/pruned --resume",
         ),
     )
-    command.add_argument("model", metavar="MODEL.keras", help="from images to classes, of any layers")
+    command.add_argument(
+        "model", nargs="?", metavar="MODEL.keras", help="from images to classes, of any layers; with --resume left out"
+    )
     add_prune_options(command, "--to")
     recipe = command.add_argument_group("training")
     recipe.add_argument("--dataset", default="digits", metavar="NAME", help=f"{', '.join(list_datasets())} (digits)")
@@ -52,8 +55,35 @@ def prune(arguments):
     if arguments.resume and arguments.output is None:
         raise ValueError("`--resume` needs the folder of the run. Pass it by --output DIR.")
     arguments.output = arguments.output or time.strftime("runs/%Y%m%d-%H%M%S")
-    recipe = Recipe(
-        model=arguments.model,
+    folder = RunFolder(arguments.output)
+    if arguments.resume and arguments.model is None and folder.begun():
+        recipe, data_dir = folder.read_recipe(), arguments.data_dir or folder.read_data_dir()
+    else:
+        recipe, data_dir = _recipe(arguments), arguments.data_dir
+    before = load_saved(recipe.model, "prune")
+    dataset = load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
+    recipe.build_model(dataset)  # does it fit the data?
+    compile_classifier(before, "sgd", from_logits=not gives_probabilities(before, dataset.image_shape))
+    accuracy = before.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
+    verbose = "none" if arguments.quiet else "auto"
+    result = run(recipe, arguments.output, data_dir, arguments.resume, verbose)
+    parameters = profile(before, dataset.image_shape).connected_parameters
+    last = result.history[-1]
+    print(
+        f"\ntest accuracy {accuracy:.2%} before, {result.test_accuracy:.2%} pruned to a sparsity of "
+        f"{last['sparsity']:.2%}; parameters {parameters:,} before, {result.parameters:,} now\n"
+        f"Written to {folder.path}/. Files for others: keras-sparse export "
+        f"{arguments.output}/best.keras --output DIR"
+    )
+    return 0
+
+
+def _recipe(arguments):
+    for name, value in (("MODEL.keras", arguments.model), ("--to", arguments.prune)):
+        if value is None:
+            raise ValueError(f"`{name}` is missing. Only --resume --output DIR goes without.")
+    return Recipe(
+        model=str(Path(arguments.model).expanduser().resolve()),  # to be found from any folder
         dataset=arguments.dataset,
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -66,19 +96,3 @@ def prune(arguments):
         precision=arguments.precision,
         **given_verbs(arguments),
     )
-    before = load_saved(arguments.model, "prune")
-    dataset = load(recipe.dataset, arguments.data_dir, recipe.validation_fraction, recipe.examples)
-    recipe.build_model(dataset)  # does it fit the data?
-    compile_classifier(before, "sgd", from_logits=not gives_probabilities(before, dataset.image_shape))
-    accuracy = before.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
-    verbose = "none" if arguments.quiet else "auto"
-    result = run(recipe, arguments.output, arguments.data_dir, arguments.resume, verbose)
-    parameters = profile(before, dataset.image_shape).connected_parameters
-    last = result.history[-1]
-    print(
-        f"\ntest accuracy {accuracy:.2%} before, {result.test_accuracy:.2%} pruned to a sparsity of "
-        f"{last['sparsity']:.2%}; parameters {parameters:,} before, {result.parameters:,} now\n"
-        f"Written to {RunFolder(arguments.output).path}/. Files for others: keras-sparse export "
-        f"{arguments.output}/best.keras --output DIR"
-    )
-    return 0

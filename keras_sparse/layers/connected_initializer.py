@@ -74,3 +74,14 @@ class ConnectedInitializer:
         mode, out_degrees = self.initializer.mode, out_degrees * self.positions
         connected = {"fan_in": in_degrees, "fan_out": out_degrees}.get(mode, (in_degrees + out_degrees) / 2)
         return np.sqrt(self._dense_fan() / np.maximum(connected, 1)).astype("float32")
+
+
+def reseeded(initializer, seed):
+    """An initializer like another, that draws by a seed of its own; one that does not draw is left as it is.
+
+    Args:
+        initializer: Keras initializer.
+        seed: Integer.
+    """
+    config = initializer.get_config() if isinstance(initializer, initializers.Initializer) else {}
+    return type(initializer).from_config({**config, "seed": seed}) if "seed" in config else initializer

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -143,7 +144,7 @@ class KernelConnections:
         if counts_passes() and self._kernel.constraint is not None:
             self._kernel.constraint.samples = samples(mask)
 
-    def relay(self, connections, fresh=False):
+    def relay(self, connections, initializer=None):
         """Gives a compact layer room for other connections; its variables are new ones afterwards.
 
         A compiled model must be told (the `Densify` callback does): its train function and the optimizer's slots
@@ -151,12 +152,12 @@ class KernelConnections:
 
         Args:
             connections: `Connections`, block for block.
-            fresh: Boolean, whether new connections are drawn by the kernel initializer, instead of zero.
+            initializer: Keras initializer that draws new connections; None starts them at zero.
         """
         before, values = self.connections, ops.convert_to_numpy(self._kernel)
         new = None
-        if fresh:
-            draw = ConnectedInitializer(self.kernel_initializer, connections, True, self.window)
+        if initializer is not None:
+            draw = ConnectedInitializer(initializer, connections, compact=True, positions=self.window)
             new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
         values = moved(values, before, connections, new)
         names, kinds = ("_kernel", "_inputs", "_outputs"), ("_trainable_variables", "_non_trainable_variables")
@@ -206,6 +207,18 @@ class KernelConnections:
     def _dense_shape(self):
         """Shape of the kernel that a dense layer would have."""
         return (*self.positions, *self._size)
+
+
+def renew_modules(model):
+    """PyTorch only: tells a model of the variables that its layers have now, after `relay` gave them new ones.
+
+    `model.parameters()`, and with it Keras's training step, would go on with the old ones.
+    """
+    if keras.backend.backend() == "torch":
+        for layer in model._flatten_layers():
+            for module in (layer, getattr(layer, "_functional", None)):
+                if module is not None:
+                    module._track_variables()
 
 
 def matrix(mask):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse.kernels.masked import after_update, masked
+from keras_sparse.kernels.traced import is_traced, same_trace
 from keras_sparse.topologies import FromMask
 
 
@@ -38,7 +39,9 @@ class MaskConstraint(keras.constraints.Constraint):
 
     def __call__(self, value):
         self.was_used = True
-        mask = self._mask_in_forward_pass if self._is_taken() else self.mask
+        mask = self.mask
+        if self._is_taken() or same_trace(ops.convert_to_tensor(value), self._mask_in_forward_pass):
+            mask = self._mask_in_forward_pass
         if self.constraint is None and self._moved is not None:
             return after_update(value, mask, self._moved, self.samples)
         return masked(value if self.constraint is None else self.constraint(value), mask)
@@ -58,13 +61,13 @@ class MaskConstraint(keras.constraints.Constraint):
 
     def saw(self, mask):
         """The layer says with which mask, a tensor, it computes; and has it back."""
-        if self._is_taken():
+        if self._is_taken() or is_traced(mask):
             self._mask_in_forward_pass = mask
         return mask
 
     def _is_taken(self):
-        # While it fits, Keras's JAX trainer takes the values out of all variables. It hands that of the mask to the
-        # forward pass, and not to the optimizer, which follows in the same trace.
+        # JAX compiles a training step as a function of all variables. Keras hands the value of the mask to the forward
+        # pass, and not to the optimizer, which follows in the same trace; while it fits, the variables are empty.
         return isinstance(self.mask, keras.Variable) and self.mask._value is None
 
     def get_config(self):

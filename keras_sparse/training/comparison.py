@@ -34,8 +34,12 @@ def _row(result):
 
 
 def label(recipe):
-    """`sparsenet depth=40 growth_rate=12 bottleneck`."""
+    """`sparsenet depth=40 growth_rate=12 bottleneck`, with the verbs of its recipe, `prune=0.9`."""
     words = [recipe.model]
     for name, value in recipe.model_arguments.items():
         words.append(name if value is True else f"{name}={value}".replace(" ", ""))
+    for verb, main in (("sparsify", "sparsity"), ("prune", "sparsity"), ("rewire", "grow"), ("densify", "initial")):
+        arguments = getattr(recipe, verb)
+        if arguments is not None:
+            words.append(f"{verb}={arguments[main]}" if main in arguments else verb)
     return " ".join(words)

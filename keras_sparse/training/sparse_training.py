@@ -103,7 +103,11 @@ def _check_times(verbs, steps):
 
 
 def _prune(arguments, done, every, batch, seed):
-    sparsity, once = arguments.pop("sparsity"), arguments.pop("once", False)
+    hint = "It is a fraction: 0.9 cuts nine of ten connections (--prune, or --to, on the command line)."
+    sparsity = checks.number(
+        "sparsity", arguments.pop("sparsity"), "'prune' in a Recipe", 0, 1, exclude_maximum=True, hint=hint
+    )
+    once = arguments.pop("once", False)
     begin, end = arguments.pop("begin", 0), arguments.pop("end", None)
     frequency = arguments.pop("frequency", None)
     if once:

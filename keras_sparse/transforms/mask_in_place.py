@@ -27,7 +27,7 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
 
     A layer that its model's configuration does not show is made by the code of a class, which makes a stock one again
     when the model is loaded. Such a layer is saved as a stock layer; what is cut comes back as weights of zero. What
-    else a file of such layers alone cannot tell: where schedules stood before the first cut, and the sums of "movement".
+    else a file of such layers alone cannot tell: where schedules stood before the first cut, the sums of "movement".
 
     Args:
         model: Built Keras model; it is changed.

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.analysis.layer_calls import input_specs
-from keras_sparse.layers.kernel_connections import matrix
+from keras_sparse.layers.kernel_connections import matrix, renew_modules
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
 from keras_sparse.transforms.exchange import counterparts, exchange
@@ -241,7 +241,8 @@ def transfer(old_model, new_model, masks=None):
         pairs.append(([g.state for g in old._seed_generators], [g.state for g in new._seed_generators]))
         for sources, targets in pairs:
             for source, target in zip(sources, targets, strict=True):
-                target.assign(source)
+                target.assign(ops.convert_to_numpy(source))  # JAX would go on with the very same memory
+    renew_modules(new_model)
 
 
 def dense_kernel(layer):
@@ -265,8 +266,8 @@ def transfer_kernel(old, new, mask=None):
             new.set_mask(mask, trained=False)
         new.set_dense_kernel(kernel)
         if isinstance(old, SparseKernel):
-            new.mask_step.assign(old.mask_step)
+            new.mask_step.assign(ops.convert_to_numpy(old.mask_step))
     else:
         new.kernel.assign(kernel)
     if old.bias is not None:
-        new.bias.assign(old.bias)
+        new.bias.assign(ops.convert_to_numpy(old.bias))

@@ -7,6 +7,11 @@ import pytest
 from keras_sparse.layers import LAYERS, PreactivationUnit
 
 IMAGE = (8, 8, 3)
+POOLING = {
+    3: keras.layers.GlobalAveragePooling1D,
+    4: keras.layers.GlobalAveragePooling2D,
+    5: keras.layers.GlobalAveragePooling3D,
+}
 
 
 def units():
@@ -16,10 +21,27 @@ def units():
 # Arguments to make a layer, and how to use it on an image. What follows a space in a name is another example of it.
 EXAMPLES = {
     "fractal_block": ({"filters": 4, "columns": 2, "seed": 1}, lambda layer, x: layer(x)),
+    "masked_conv1d": (
+        {"filters": 4, "kernel_size": 3, "sparsity": 0.5, "padding": "causal"},
+        lambda layer, x: layer(keras.layers.Reshape((16, 12))(x)),
+    ),
+    "masked_conv2d": ({"filters": 4, "kernel_size": 3, "sparsity": 0.5, "strides": 2}, lambda layer, x: layer(x)),
+    "masked_conv2d compact": (
+        {"filters": 4, "kernel_size": 2, "sparsity": 0.5, "topology": "random_fan_in", "format": "compact"},
+        lambda layer, x: layer(x),
+    ),
+    "masked_conv3d": (
+        {"filters": 4, "kernel_size": 2, "sparsity": 0.5},
+        lambda layer, x: layer(keras.layers.Reshape((4, 4, 4, 3))(x)),
+    ),
     "masked_dense": ({"units": 4, "sparsity": 0.5}, lambda layer, x: layer(keras.layers.Flatten()(x))),
     "masked_dense compact": (
         {"units": 4, "sparsity": 0.5, "topology": "expander", "format": "compact", "block_size": 2},
         lambda layer, x: layer(keras.layers.Flatten()(x)),
+    ),
+    "masked_einsum_dense": (
+        {"equation": "abcd,def->abcef", "output_shape": (None, None, 2, 3), "sparsity": 0.5, "bias_axes": "ef"},
+        lambda layer, x: keras.layers.Reshape((8, 8, 6))(layer(x)),
     ),
     "path_sampler": ({"columns": 3, "seed": 1}, lambda layer, x: layer(x)),
     "preactivation_unit": ({"filters": (8, 4), "kernel_size": (1, 3)}, lambda layer, x: layer(x)),
@@ -48,7 +70,7 @@ def model_of(name):
         features = keras.layers.Dense(3)(features)
         features = keras.layers.Add()([features, keras.layers.GlobalAveragePooling2D()(x)])
     else:
-        features = keras.layers.GlobalAveragePooling2D()(features)
+        features = POOLING[len(features.shape)]()(features)
     return keras.Model(x, keras.layers.Dense(2, name="out")(features))
 
 

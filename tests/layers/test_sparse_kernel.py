@@ -258,7 +258,7 @@ def test_a_compact_layer_gets_room_for_other_connections(kind, fresh):
     layer = built(kind, format="compact", sparsity=0.75, kernel_initializer="ones")
     before, old, paths = layer.dense_kernel(), layer.mask, [weight.path for weight in layer.weights]
     more = Connections.from_mask(old | RandomEdge(sparsity=0.5, seed=1)(8, 6))
-    layer.relay(more, fresh=fresh)
+    layer.relay(more, layer.kernel_initializer if fresh else None)
     np.testing.assert_array_equal(layer.mask, more.mask())
     kernel = layer.dense_kernel()
     np.testing.assert_array_equal(kernel[..., old], before[..., old])
@@ -381,7 +381,8 @@ def test_a_compiled_compact_model_with_another_number_of_connections_is_saved_wh
     model = network("compact")
     for layer in sparse_layers(model):
         shape = layer.mask.shape
-        layer.relay(Connections.from_mask(layer.mask | RandomFanIn(sparsity=0.6, seed=5)(*shape)), fresh=True)
+        more = Connections.from_mask(layer.mask | RandomFanIn(sparsity=0.6, seed=5)(*shape))
+        layer.relay(more, layer.kernel_initializer)
     x, y = images()
     model.compile("adam", "mse", jit_compile=COMPILED)
     model.train_on_batch(x, y)

@@ -100,3 +100,87 @@ def test_load_names_the_file(tmp_path):
     (tmp_path / "recipe.json").write_text("[]")
     with pytest.raises(ValueError, match=r"recipe.json' is no recipe"):
         Recipe.load(tmp_path / "recipe.json")
+
+
+VERBS = {
+    "sparsify": {"sparsity": 0.5, "topology": "expander", "exclude": ["first", "last"]},
+    "prune": {"sparsity": 0.9, "begin": 10, "end": 50, "frequency": 7, "criterion": "saliency", "pattern": "block:4x4"},
+    "rewire": {"drop": 0.2, "grow": "gradient", "frequency": 10, "until": 90},
+    "densify": {"initial": 0.1, "period": 20, "final": 0.5, "new": "initializer"},
+}
+
+
+def test_verbs_survive_json():
+    recipe = Recipe("mlp", {"hidden": [20]}, **VERBS)
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert {verb: getattr(again, verb) for verb in VERBS} == VERBS
+    assert recipe.differences(dataclasses.replace(recipe, prune=None, rewire={"drop": 0.1})) == ["prune", "rewire"]
+    # What JSON writes otherwise is otherwise from the start.
+    assert Recipe("mlp", prune={"sparsity": 0.9, "exclude": ("first", "last")}).prune["exclude"] == ["first", "last"]
+
+
+def test_a_recipe_that_was_written_before_there_were_verbs(tmp_path):
+    """As `recipe.json` was at the first release."""
+    old = {
+        "model": "mlp", "model_arguments": {"hidden": [20]}, "dataset": "digits", "epochs": 3, "batch_size": 32,
+        "learning_rate": 0.1, "learning_rate_drops": [1, 2], "drop_factor": 0.1, "momentum": 0.9, "nesterov": True,
+        "weight_decay": 0.0001, "augmentation": "shift", "validation_fraction": 0.1, "examples": None, "seed": 0,
+        "precision": "float32",
+    }  # fmt: skip
+    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": old, "data_dir": None, "environment": {}}))
+    recipe = Recipe.load(tmp_path)
+    assert recipe == preset("quick", "mlp", {"hidden": [20]}, epochs=3)
+    assert (recipe.sparsify, recipe.prune, recipe.rewire, recipe.densify) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("prune", {"sparsity": 0.9, "sparsety": 1}, "`prune` of Recipe must be a dictionary of sparsity, begin, end"),
+        ("prune", {"sparsity": 0.9, "sparsety": 1}, "'sparsety'"),
+        ("prune", {"begin": 3}, "`prune` of Recipe must be a dictionary with 'sparsity'. Received: prune={'begin': 3}"),
+        ("prune", 0.9, "`prune` of Recipe must be a dictionary of sparsity"),
+        ("prune", {"sparsity": 1.0}, "must be a number in [0, 1)"),
+        ("prune", {"sparsity": 0.9, "once": True, "begin": -1}, "must be an integer >= 0"),
+        ("prune", {"sparsity": 0.9, "begin": 60, "end": 50}, "`end` of Polynomial must be an integer >= 60"),
+        ("prune", {"sparsity": 0.9, "criterion": "size"}, "`criterion` of Prune must be one of"),
+        ("prune", {"sparsity": 0.9, "scope": "model"}, "`scope` of Prune must be one of 'layer', 'global'"),
+        ("prune", {"sparsity": 0.9, "pattern": "2:x"}, "2:x"),
+        ("prune", {"sparsity": 0.9, "allocation": "even"}, "even"),
+        ("sparsify", {"topology": "expander"}, "`sparsify` of Recipe must be a dictionary with 'sparsity'"),
+        ("sparsify", {"sparsity": 0.9, "model": 1}, "`sparsify` of Recipe must be a dictionary of sparsity, topology"),
+        ("rewire", {"until": 50, "frequency": 50}, "`until` of Rewire must be an integer >= 51"),
+        ("rewire", {"grow": "rigl"}, "`grow` of Rewire must be one of 'random', 'gradient', 'momentum'"),
+        ("rewire", {"drop": 1.0}, "`drop` of Rewire"),
+        ("densify", {"initial": 0.0}, "`initial` of Doubling"),
+        ("densify", {"new": "ones"}, "`new` of Densify must be one of 'zeros', 'initializer'"),
+    ],
+    ids=str,
+)
+def test_errors_in_verbs(verb, arguments, message):
+    with pytest.raises(ValueError) as caught:
+        Recipe("mlp", **{verb: arguments})
+    assert message in str(caught.value)
+
+
+def test_verbs_that_json_cannot_hold():
+    with pytest.raises(ValueError, match="`prune` of Recipe"):
+        Recipe("mlp", prune={"sparsity": 0.9, "exclude": {"first"}})
+
+
+def test_until_goes_with_the_frequency_of_the_run():
+    assert Recipe("mlp", epochs=1, rewire={"until": 30}).rewire == {"until": 30}
+
+
+def test_a_file_as_a_model(tmp_path):
+    recipe = Recipe(str(tmp_path / "model.keras"), prune={"sparsity": 0.9})
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    with pytest.raises(ValueError, match=r"`model_arguments` of Recipe must be empty for a file"):
+        Recipe(str(tmp_path / "model.keras"), {"hidden": [20]})
+
+
+def test_a_path_as_a_model(tmp_path):
+    recipe = Recipe(tmp_path / "model.keras")
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sparse.training import comparison_table, preset, run
+from keras_sparse.callbacks.moves_connections import MovesConnections
+from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.training import Recipe, comparison_table, preset, run
+from keras_sparse.training.callbacks import KeepRun
 from keras_sparse.training.run_folder import RunFolder
 
 # Dropout, drop-path, augmentation and a drop of the learning rate: all that has a state to lose.
@@ -202,3 +206,188 @@ def test_damaged_files_say_so(copied):
     (copied / "recipe.json").write_text("{}")
     with pytest.raises(ValueError, match=r"recipe.json' is no recipe"):
         run(SPARSE, copied, resume=True)
+
+
+# Two batches of training images an epoch; dropout has a state, too.
+MOVING = Recipe("mlp", {"hidden": [16, 8], "dropout": 0.2}, epochs=5, examples=60, learning_rate=0.05, seed=3)
+# Each with a criterion that takes gradients or chance, and updates in every epoch but the last.
+VERBS = {
+    "prune": {"prune": {"sparsity": 0.9, "frequency": 1, "criterion": "saliency", "scope": "global"}},
+    "rewire": {"sparsify": {"sparsity": 0.8}, "rewire": {"grow": "gradient", "drop": 0.4, "frequency": 1}},
+    "densify": {"sparsify": {"sparsity": 0.9}, "densify": {"initial": 0.1, "period": 3}},
+}
+
+
+def masks(output, name="last.keras"):
+    model = keras.saving.load_model(output / name, compile=False)
+    return [layer.mask for layer in model.layers if isinstance(layer, SparseKernel)]
+
+
+class Killed(BaseException):
+    """As a signal would end it: nothing in between catches it."""
+
+
+def kill_once(monkeypatch, owner, method, when, before=True):
+    """Lets a method raise at the first call for which `when` is true."""
+    original, pending = getattr(owner, method), [True]
+
+    def patched(self, *arguments, **options):
+        dies = pending and when(*arguments)
+        if dies:
+            pending.clear()
+            if before:
+                raise Killed
+        result = original(self, *arguments, **options)
+        if dies:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(owner, method, patched)
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """A finished run for each verb: its result and its folder, made when it is asked for."""
+    made = {}
+
+    def get(verb):
+        if verb not in made:
+            folder = tmp_path_factory.mktemp(verb) / "run"
+            made[verb] = run(dataclasses.replace(MOVING, **VERBS[verb]), folder, verbose="none"), folder
+        return made[verb]
+
+    return get
+
+
+BATCHES = itertools.count()
+# Where each of them is killed, after one epoch or two were saved.
+MOMENTS = {
+    "prune": (KeepRun, "on_epoch_end", lambda epoch, *rest: epoch == 2),  # all of an epoch is there but its checkpoint
+    "rewire": (MovesConnections, "on_train_batch_end", lambda *rest: next(BATCHES) == 3, False),  # within one
+    "densify": (KeepRun, "on_epoch_end", lambda epoch, *rest: epoch == 1, False),  # between two epochs
+}
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """The folder of such a run that was killed and resumed."""
+    made = {}
+
+    def get(verb):
+        if verb not in made:
+            folder, recipe = tmp_path_factory.mktemp(verb) / "killed", dataclasses.replace(MOVING, **VERBS[verb])
+            with pytest.MonkeyPatch.context() as patch:
+                kill_once(patch, *MOMENTS[verb])
+                with pytest.raises(Killed):
+                    run(recipe, folder, verbose="none")
+            assert 0 < len(RunFolder(folder).read_checkpoint()[1]) < 3
+            run(recipe, folder, resume=True, verbose="none")
+            made[verb] = folder
+        return made[verb]
+
+    return get
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_run_whose_connections_move_is_killed_and_resumed(verb, moved, resumed):
+    killed, whole = resumed(verb), moved(verb)[1]
+    assert history(killed) == history(whole)
+    for one, other in zip(masks(killed), masks(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(state(killed), state(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Else there would be nothing to lose.
+    assert len({row["sparsity"] for row in history(whole)}) == (1 if verb == "rewire" else 4)
+    assert [row["churn"] > 0 for row in history(whole)[:3]] == [verb != "densify", True, True]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_log_of_sparsities_is_that_of_a_run_that_was_not_killed(verb, moved, resumed):
+    assert (resumed(verb) / "sparsity.csv").read_text() == (moved(verb)[1] / "sparsity.csv").read_text()
+
+
+def test_a_pruned_run(moved):
+    result, folder = moved("prune")
+    rows = history(folder)
+    sparsities = [row["sparsity"] for row in rows]
+    assert sparsities == sorted(sparsities)
+    assert sparsities[0] > 0
+    assert sparsities[-2:] == pytest.approx([0.9, 0.9], abs=1e-3)
+    now, best = masks(folder), masks(folder, "best.keras")
+    connected, entries = sum(mask.sum() for mask in now), sum(mask.size for mask in now)
+    assert 1 - connected / entries == sparsities[-1]
+    assert entries - connected == int(0.9 * entries)
+    biases = sum(mask.shape[1] for mask in now)
+    assert result.parameters == connected + biases
+    assert result.macs == connected
+    # Of the two sparsest epochs one is the best, though earlier ones were more accurate.
+    assert [mask.sum() for mask in best] == [mask.sum() for mask in now]
+    with open(folder / "sparsity.csv", newline="") as file:
+        logged = [row for row in csv.DictReader(file) if row["layer"] == "all"]
+    assert [float(row["sparsity"]) for row in logged] == sparsities
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert f"{result.parameters:,}" in (folder / "profile.txt").read_text()
+
+
+def test_best_is_the_most_accurate_of_the_sparsest_epochs():
+    class Folder:
+        written = ()
+
+        def write_best(self, model):
+            self.written += (len(rows),)
+
+        def write_history(self, rows):
+            pass
+
+        def write_checkpoint(self, model, rows):
+            pass
+
+    seen = [(0.0, 0.9), (0.5, 0.8), (0.5, 0.7), (0.5 + 1e-9, 0.85), (0.5, 0.95), (0.2, 0.99), (0.9, 0.1), (0.9, 0.1)]
+    for sparsest, expected in ((True, (0, 1, 3, 4, 6)), (False, (0, 4, 5))):
+        rows, folder = [], Folder()
+        keeper = KeepRun(folder, rows, sparsest)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd")
+        keeper.set_model(model)
+        for epoch, (sparsity, accuracy) in enumerate(seen):
+            keeper.on_epoch_begin(epoch)
+            keeper.on_epoch_end(epoch, {"sparsity": sparsity, "val_accuracy": accuracy})
+        assert folder.written == expected
+
+
+def test_a_rewired_run_keeps_its_number_of_connections(moved):
+    result, folder = moved("rewire")
+    rows = history(folder)
+    assert len({row["sparsity"] for row in rows}) == 1
+    assert [row["churn"] > 0 for row in rows] == [True, True, True, True, False]  # until three quarters of the run
+    assert result.parameters == sum(mask.sum() + mask.shape[1] for mask in masks(folder))
+
+
+def test_a_densified_run_ends_dense(moved):
+    result, folder = moved("densify")
+    rows = history(folder)
+    # Ten steps: 0.1 at first, doubled at 3, 6 and 9.
+    assert [row["density"] for row in rows] == pytest.approx([0.1, 0.2, 0.4, 0.4, 0.8], abs=0.01)
+    assert [row["sparsity"] for row in rows] == pytest.approx([1 - row["density"] for row in rows])
+    assert result.parameters == sum(mask.sum() + mask.shape[1] for mask in masks(folder))
+
+
+def test_a_run_from_a_file_restarts_the_clock(moved, tmp_path):
+    """A model that was pruned to 0.9 in ten steps is pruned further from step 0 of this run."""
+    _, folder = moved("prune")
+    recipe = dataclasses.replace(
+        MOVING, model=str(folder / "last.keras"), model_arguments={}, epochs=2,
+        prune={"sparsity": 0.95, "once": True, "begin": 3},
+    )  # fmt: skip
+    run(recipe, tmp_path / "run", verbose="none")
+    sparsities = [row["sparsity"] for row in history(tmp_path / "run")]
+    assert sparsities == pytest.approx([0.9, 0.95], abs=1e-3)
+    for new, old in zip(masks(tmp_path / "run"), masks(folder), strict=True):
+        assert not (new & ~old).any()
+
+
+def test_rewire_and_densify_want_a_sparse_model(tmp_path):
+    for verb in ("rewire", "densify"):
+        recipe = dataclasses.replace(MOVING, **{verb: VERBS[verb][verb]})
+        with pytest.raises(ValueError, match="sparsify"):
+            run(recipe, tmp_path / verb, verbose="none")
