@@ -206,7 +206,7 @@ def test_no_command_prints_the_help(capsys):
         ("prune nowhere.keras --to 0.9 --resume", "`--resume` needs the folder of the run"),
         ("prune nowhere.keras --to 0.9 --dataset mnits", "`dataset` of Recipe must be one of"),
         ("prune nowhere.keras --to 0.9 --epochs 0", "`epochs` of Recipe must be an integer >= 1"),
-        ("prune mlp --to 0.9", "keras"),
+        ("prune mlp --to 0.9", "saved Keras model"),
     ],
 )
 def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_path, monkeypatch):
@@ -295,9 +295,8 @@ def test_prune_a_file(dense, tmp_path, capsys):
     after = last.evaluate(load("digits").test.batches(256), verbose=0)[1]
     kernels = 64 * 24 + 24 * 10
     left = kernels - int(0.8 * 64 * 24) - int(0.8 * 240)
-    accuracies = f"test accuracy {accuracy:.2%} before, {after:.2%} pruned"
-    assert f"{accuracies} to a sparsity of {1 - left / kernels:.2%};" in printed
-    assert f"parameters {kernels + 34:,} before, {left + 34:,} now" in printed
+    assert f"test accuracy {after:.2%} at a sparsity of {1 - left / kernels:.2%}, with {left + 34:,} par" in printed
+    assert f"before: {accuracy:.2%}, {kernels + 34:,} parameters" in printed
     assert "epoch 3/3: loss" in printed
     assert f"Written to {tmp_path / 'o'}/" in printed
     assert {file.name for file in (tmp_path / "o").iterdir()} == {
@@ -315,14 +314,14 @@ def test_prune_a_file(dense, tmp_path, capsys):
     assert main(command) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*command, "--resume", "--quiet"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == printed.splitlines()[-2:]
+    assert capsys.readouterr().out.splitlines()[-3:] == printed.splitlines()[-3:]
     assert main([*command, "--resume", "--seed", "7"]) == 2
     assert "They differ in: seed" in capsys.readouterr().err
     # And what was pruned can be pruned further.
     further = ["prune", str(tmp_path / "o" / "last.keras"), "--to", "0.95", "--once", "--epochs", "1", "--quiet"]
     assert main([*further, "--examples", "60", "--output", str(tmp_path / "p")]) == 0
     printed = capsys.readouterr().out
-    assert f"test accuracy {after:.2%} before" in printed
+    assert f"before: {after:.2%}," in printed
     assert f"parameters {left + 34:,} before, " in printed
     for new, old in zip(masks(tmp_path / "p" / "last.keras"), masks(tmp_path / "o" / "last.keras"), strict=True):
         assert not (new & ~old).any()
@@ -442,6 +441,13 @@ def test_prune_goes_on_as_it_was_begun(dense, tmp_path):
     command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--quiet"]
     assert main([*command, "--output", str(tmp_path)]) == 0
     assert main(["prune", "--resume", "--output", str(tmp_path), "--quiet"]) == 0
+
+
+def test_prune_does_not_resume_another_run(dense, tmp_path, capsys):
+    command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--quiet"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    assert main(["prune", "--resume", "--output", str(tmp_path), "--to", "0.3", "--quiet"]) == 2
+    assert "prune" in capsys.readouterr().err
 
 
 def test_the_table_says_what_was_pruned(tmp_path, capsys):

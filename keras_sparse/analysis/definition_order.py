@@ -6,3 +6,20 @@ def in_definition_order(layer):
     yield layer
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         yield from in_definition_order(inner)
+
+
+def nested_names(model):
+    """Dictionary from the `id` of each layer inside a model to its name, with those around it in front: "block/conv".
+
+    Unlike Keras's paths it is the same before and after loading.
+    """
+    names = {}
+
+    def walk(layer, prefix):
+        for inner in layer._flatten_layers(include_self=False, recursive=False):
+            if id(inner) not in names:
+                names[id(inner)] = f"{prefix}{inner.name}"
+                walk(inner, f"{prefix}{inner.name}/")
+
+    walk(model, "")
+    return names

@@ -37,6 +37,11 @@ class ChannelGroups:
             return np.where((found < 0) | is_fixed[found], -1, found)
 
         self.components = [groups(layer, "outputs", -1) for layer in layers]
+        if all((components < 0).all() for components in self.components):
+            raise ValueError(
+                f"`pattern` of Prune must be one that fits the model. Received: 'channel', and {model.name!r} has no "
+                "channel that could go: its outputs, or layers that mix channels, need all. Prune weight by weight."
+            )
         self.read = [groups(layer, "inputs", -2) for layer in layers]
 
     def masks(self, pattern, scores, sparsity, shares=None):

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_sparse.analysis.definition_order import in_definition_order
+from keras_sparse.analysis.definition_order import in_definition_order, nested_names
 from keras_sparse.layers.sparse_kernel import SparseKernel
 
 COLUMNS = ("epoch", "step", "layer", "connections", "weights", "sparsity", "churn", "norm")
@@ -22,7 +22,8 @@ class SparsityLogger(keras.callbacks.Callback):
 
     Args:
         csv: Path of a file to write, a row for each layer and epoch and one named "all"; None for none.
-        append: Boolean, go on writing in a file that exists: for a run that is resumed.
+        append: Boolean, go on writing in a file that exists: for a run that is resumed. Epochs that come once more
+            (`initial_epoch` of `fit` says from where) replace those in the file.
         tensorboard: Folder for TensorBoard, or None; needs TensorFlow, on whatever backend.
 
     Raises:
@@ -73,8 +74,8 @@ class SparsityLogger(keras.callbacks.Callback):
         counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
         names = [layer.name for layer in layers]
         if len(set(names)) < len(names):
-            # Not always: Keras puts the names of what is around in front or leaves them out, before and after loading.
-            names = [layer.path for layer in layers]
+            nested = nested_names(self.model)
+            names = [nested[id(layer)] for layer in layers]
         rows = [(name, *_figures(counts)) for name, counts in zip(names, counted, strict=True)]
         rows.append(("all", *_figures(np.sum(counted, axis=0))))
         self._before = masks

@@ -12,7 +12,7 @@ from keras_sparse.training import Recipe, run
 from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.recipe import PRECISIONS
 from keras_sparse.training.run_folder import RunFolder
-from keras_sparse.training.saved_model import gives_probabilities, load_saved
+from keras_sparse.training.saved_model import gives_probabilities, is_file, load_saved
 
 
 def add(commands):
@@ -57,31 +57,38 @@ def prune(arguments):
     arguments.output = arguments.output or time.strftime("runs/%Y%m%d-%H%M%S")
     folder = RunFolder(arguments.output)
     if arguments.resume and arguments.model is None and folder.begun():
+        if given_verbs(arguments):
+            raise ValueError("`--resume` goes on with the run as it was begun. Leave out how to prune.")
         recipe, data_dir = folder.read_recipe(), arguments.data_dir or folder.read_data_dir()
     else:
         recipe, data_dir = _recipe(arguments), arguments.data_dir
-    before = load_saved(recipe.model, "prune")
-    dataset = load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
-    recipe.build_model(dataset)  # does it fit the data?
-    compile_classifier(before, "sgd", from_logits=not gives_probabilities(before, dataset.image_shape))
-    accuracy = before.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
-    verbose = "none" if arguments.quiet else "auto"
-    result = run(recipe, arguments.output, data_dir, arguments.resume, verbose)
-    parameters = profile(before, dataset.image_shape).connected_parameters
-    last = result.history[-1]
+    before = _before(recipe, data_dir)
+    result = run(recipe, arguments.output, data_dir, arguments.resume, "none" if arguments.quiet else "auto")
     print(
-        f"\ntest accuracy {accuracy:.2%} before, {result.test_accuracy:.2%} pruned to a sparsity of "
-        f"{last['sparsity']:.2%}; parameters {parameters:,} before, {result.parameters:,} now\n"
-        f"Written to {folder.path}/. Files for others: keras-sparse export "
-        f"{arguments.output}/best.keras --output DIR"
+        f"\ntest accuracy {result.test_accuracy:.2%} at a sparsity of {result.history[-1]['sparsity']:.2%}, with "
+        f"{result.parameters:,} parameters; {before}\n"
+        f"Written to {folder.path}/: last.keras, which these figures are of, and best.keras, the best of the sparsest "
+        f"epochs.\nFiles for others: keras-sparse export {folder.path}/last.keras --output DIR"
     )
     return 0
+
+
+def _before(recipe, data_dir):
+    """What the model could do before, in words."""
+    model = load_saved(recipe.model, "prune")
+    dataset = load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
+    recipe.build_model(dataset)  # does it fit the data?
+    compile_classifier(model, "sgd", from_logits=not gives_probabilities(model, dataset.image_shape))
+    accuracy = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
+    return f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"
 
 
 def _recipe(arguments):
     for name, value in (("MODEL.keras", arguments.model), ("--to", arguments.prune)):
         if value is None:
             raise ValueError(f"`{name}` is missing. Only --resume --output DIR goes without.")
+    if not is_file(arguments.model):
+        load_saved(arguments.model, "prune")  # says that it is none
     return Recipe(
         model=str(Path(arguments.model).expanduser().resolve()),  # to be found from any folder
         dataset=arguments.dataset,

@@ -50,7 +50,13 @@ MAIN = {"prune": "sparsity", "sparsify": "sparsity", "rewire": "grow", "densify"
 def add_prune_options(command, main):
     """The options of `keras-sparse prune`, without a prefix."""
     group = command.add_argument_group("pruning")
-    group.add_argument(main, dest="prune", type=float, metavar="SPARSITY", help="such as 0.9")
+    group.add_argument(
+        main,
+        dest="prune",
+        type=float,
+        metavar="SPARSITY",
+        help="fraction to cut, such as 0.9; of channels with --pattern channel",
+    )
     _add(group, "prune", PRUNE, prefix="--")
 
 

@@ -47,20 +47,19 @@ def rewind(model, to):
     targets = _trained(model)
     values = [keras.ops.convert_to_numpy(v) for v in _trained(to)] if isinstance(to, keras.Model) else list(to)
     trained = {id(variable) for variable in targets}
-    for given in (
-        model.weights,
-        [v for v in model.weights if v.name != "movement"],
-    ):  # which Prune may have added since
+    before_watching = [v for v in model.weights if v.name != "movement"]  # which Prune may have added since
+    for given in (model.weights, before_watching):
         if len(values) == len(given) != len(targets):
             values = [value for value, v in zip(values, given, strict=True) if id(v) in trained]
     shapes, wanted = [tuple(np.shape(v)) for v in values], [tuple(v.shape) for v in targets]
     if shapes != wanted:
-        first = next((i for i, pair in enumerate(zip(shapes, wanted, strict=False)) if pair[0] != pair[1]), None)
-        where = "" if first is None else f", the first that differs is {targets[first].path} of shape {wanted[first]}"
-        raise checks.error(
-            "to", "rewind", f"the {len(targets)} weights of {model.name!r}, without or with masks",
-            f"{len(values)} arrays{where}", "Take them by model.get_weights() from this model.",
-        )  # fmt: skip
+        differing = [i for i, pair in enumerate(zip(shapes, wanted, strict=False)) if pair[0] != pair[1]]
+        where = f", {targets[differing[0]].path} of shape {shapes[differing[0]]}" if differing else ""
+        needed = f" ({wanted[differing[0]]})" if differing else ""
+        raise ValueError(
+            f"`to` of rewind must be the {len(targets)} weights of {model.name!r}, without or with masks{needed}. "
+            f"Received: {len(values)} arrays{where}. Take them by model.get_weights() from this model."
+        )
     for variable, value in zip(targets, values, strict=True):
         variable.assign(value)
     for layer in model._flatten_layers():

@@ -205,6 +205,20 @@ def test_layers_are_called_the_same_after_loading(tmp_path, inside):
     assert names[:3] == names[3:]
 
 
+def test_layers_of_equal_names_are_called_the_same_after_loading(tmp_path):
+    inputs = keras.Input((6,))
+    parts = [keras.Sequential([layers.Dense(3, name="one")], name=name) for name in ("left", "right")]
+    model = keras.Model(inputs, layers.Add()([part(inputs) for part in parts]))
+    model.compile("sgd", "mse", run_eagerly=EAGER)
+    logger = SparsityLogger(csv=tmp_path / "s.csv", append=True)
+    fit(model, [Prune(PRUNING), logger], epochs=1)
+    model.save(tmp_path / "model.keras")
+    fit(keras.saving.load_model(tmp_path / "model.keras"), [Prune(PRUNING), logger], epochs=2, initial_epoch=1)
+    names = [row["layer"] for row in read(tmp_path / "s.csv")]
+    assert names[:3] == names[3:]
+    assert len(set(names)) == 3
+
+
 def test_one_logger_in_two_fits(tmp_path):
     logger = SparsityLogger(csv=tmp_path / "s.csv", append=True)
     model = network()
