@@ -46,7 +46,7 @@ def test_layers_models_and_training_on_jax():
         "tests/training/test_run.py::test_resuming_a_finished_run_only_reports",
         "tests/training/test_run.py::test_a_history_ahead_of_the_checkpoint_is_cut",
         "tests/applications/test_architectures.py",
-        "tests/applications/test_transplant.py::test_same_predictions[True-ResNet50]",
+        "tests/applications/test_transplant.py::test_same_predictions[ResNet50-True]",
         "tests/analysis/test_profile.py",
     ]
     passes_on("jax", *tests, "-k", "not keras_applications")

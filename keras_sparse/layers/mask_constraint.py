@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_sparse.kernels.jax import is_traced, same_trace
 from keras_sparse.kernels.masked import after_update, masked
-from keras_sparse.kernels.traced import is_traced, same_trace
 from keras_sparse.topologies import FromMask
 
 
