@@ -2,7 +2,9 @@
 
 from keras_sparse.layers.fractal_block import FractalBlock
 from keras_sparse.layers.mask_constraint import MaskConstraint
-from keras_sparse.layers.masked_conv import MaskedConv1D, MaskedConv2D, MaskedConv3D
+from keras_sparse.layers.masked_conv1d import MaskedConv1D
+from keras_sparse.layers.masked_conv2d import MaskedConv2D
+from keras_sparse.layers.masked_conv3d import MaskedConv3D
 from keras_sparse.layers.masked_dense import MaskedDense
 from keras_sparse.layers.masked_einsum_dense import MaskedEinsumDense
 from keras_sparse.layers.path_sampler import PathSampler

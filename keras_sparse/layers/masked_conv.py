@@ -1,8 +1,7 @@
-"""Convolutions in which each weight is a connection of its own."""
+"""What `MaskedConv1D`, `MaskedConv2D` and `MaskedConv3D` share: each weight is a connection of its own."""
 
 import math
 
-import keras
 from keras import ops
 
 from keras_sparse import checks
@@ -43,7 +42,7 @@ DOC = f"""`keras.layers.{{name}}` of which single weights are left out.
 
 
 class MaskedConv(SparseKernel):
-    """What the classes below share."""
+    """To be mixed into a Keras convolution, in front of its class."""
 
     positions = ()
 
@@ -114,49 +113,3 @@ class MaskedConv(SparseKernel):
             self.padding,
             data_format="channels_last",
         )
-
-
-@keras.saving.register_keras_serializable(package="keras_sparse")
-class MaskedConv1D(MaskedConv, keras.layers.Conv1D):
-    __doc__ = DOC.format(
-        name="Conv1D",
-        masked="MaskedConv1D",
-        compact=" (there is none)",
-        sizes=5,
-        output="(1, 3, 8)",
-        kernel="(3, 4, 8)",
-    )
-
-    def call(self, inputs):
-        # That of all other convolutions; Conv1D has its own, with the padding of the method below.
-        return super(keras.layers.Conv1D, self).call(inputs)
-
-    def convolution_op(self, inputs, kernel):
-        causal = self.padding == "causal"
-        return ops.conv(
-            ops.pad(inputs, self._compute_causal_padding()) if causal else inputs,
-            self._masked_kernel(training=False),
-            strides=list(self.strides),
-            padding="valid" if causal else self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-
-
-@keras.saving.register_keras_serializable(package="keras_sparse")
-class MaskedConv2D(MaskedConv, keras.layers.Conv2D):
-    __doc__ = DOC.format(
-        name="Conv2D", masked="MaskedConv2D", compact="", sizes="5, 5", output="(1, 3, 3, 8)", kernel="(3, 3, 4, 8)"
-    )
-
-
-@keras.saving.register_keras_serializable(package="keras_sparse")
-class MaskedConv3D(MaskedConv, keras.layers.Conv3D):
-    __doc__ = DOC.format(
-        name="Conv3D",
-        masked="MaskedConv3D",
-        compact=" (there is none)",
-        sizes="5, 5, 5",
-        output="(1, 3, 3, 3, 8)",
-        kernel="(3, 3, 3, 4, 8)",
-    )
