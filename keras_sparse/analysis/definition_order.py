@@ -1,11 +1,18 @@
 """The layers inside a layer in the order in which they are defined, which Keras's own walk does not keep."""
 
+from keras_sparse.layers.sparse_kernel import SparseKernel
+
 
 def in_definition_order(layer):
     """Yields `layer`, then what it contains, depth first; a layer that is held twice comes twice."""
     yield layer
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         yield from in_definition_order(inner)
+
+
+def sparse_layers(model):
+    """The layers with a sparse kernel, each once."""
+    return list({id(layer): layer for layer in in_definition_order(model) if isinstance(layer, SparseKernel)}.values())
 
 
 def nested_names(model):

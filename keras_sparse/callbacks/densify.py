@@ -6,7 +6,7 @@ from keras import ops
 from keras_sparse import checks
 from keras_sparse.callbacks.moves_connections import MovesConnections
 from keras_sparse.callbacks.relay import relay
-from keras_sparse.layers.connected_initializer import ConnectedInitializer, reseeded
+from keras_sparse.layers.connected_initializer import reseeded
 from keras_sparse.topologies.connections import Connections
 
 NEW = ("zeros", "initializer")
@@ -120,8 +120,7 @@ class Densify(MovesConnections):
 
     def _draw(self, layer, connections, before, initializer):
         kernel = layer.trained_kernel
-        draw = ConnectedInitializer(initializer, connections, positions=layer.window)
-        drawn = ops.convert_to_numpy(draw(kernel.shape, dtype=kernel.dtype))
+        drawn = layer.drawn_kernel(initializer, connections)
         kernel.assign(np.where(before, ops.convert_to_numpy(kernel), drawn))
 
 

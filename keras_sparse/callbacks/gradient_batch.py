@@ -37,10 +37,10 @@ class GradientBatch:
     def at(self, step):
         """The batch for a step, a tuple."""
         data = self.data
-        if callable(data) and not isinstance(data, keras.utils.PyDataset):
-            return data(step)
         if isinstance(data, keras.utils.PyDataset):
             return data[0]
+        if callable(data):
+            return data(step)
         if not isinstance(data, tuple):
             batch = next(iter(data))
             return tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 
 from keras_sparse import checks, schedules
-from keras_sparse.analysis.definition_order import in_definition_order
+from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.callbacks.clock import Clock
 from keras_sparse.callbacks.slots import forget, slots, works_weight_by_weight
 from keras_sparse.layers.kernel_connections import moved
-from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.mask_in_place import excluded_layers, mask_in_place
 
 
@@ -67,9 +66,8 @@ class MovesConnections(keras.callbacks.Callback):
 
     def find_layers(self, model):
         """The sparse layers that are not excluded, in the order of their definition."""
-        layers = {id(x): x for x in in_definition_order(model) if isinstance(x, SparseKernel)}
         excluded = excluded_layers(model, self.exclude, type(self).__name__)
-        return [layer for key, layer in layers.items() if key not in excluded and layer.trained_kernel.trainable]
+        return [x for x in sparse_layers(model) if id(x) not in excluded and x.trained_kernel.trainable]
 
     def on_epoch_begin(self, epoch, logs=None):
         # Not on_train_begin: a callback that restores a checkpoint may come after this one.
@@ -129,6 +127,11 @@ class MovesConnections(keras.callbacks.Callback):
         for slot in slots(optimizer, kernel).values():
             slot.assign(moved(keras.ops.convert_to_numpy(slot), was, layer.connections))
 
-    def rng(self, step, index):
-        """Random numbers for a layer at a step: the same ones in every process."""
-        return np.random.default_rng(np.random.SeedSequence([self.seed, step, index]))
+    def rng(self, *key):
+        """Random numbers for a step, or for a layer at a step: the same ones in every process."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, *key]))
+
+
+def per_connection(scores, mask):
+    """Scores of a kernel's weights in the shape of its mask: SparseConv2D has a weight at each position."""
+    return scores.reshape(-1, *mask.shape).sum(axis=0)

@@ -8,7 +8,7 @@ from keras_sparse import allocation as allocations
 from keras_sparse import checks, criteria, patterns
 from keras_sparse.callbacks.channel_groups import ChannelGroups
 from keras_sparse.callbacks.gradient_batch import GradientBatch
-from keras_sparse.callbacks.moves_connections import MovesConnections
+from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.topologies.topology import check_sparsity
 
@@ -95,6 +95,10 @@ class Prune(MovesConnections):
             for layer in self.find_layers(model):
                 layer.watch_movement()
 
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._groups = None
+
     def on_epoch_begin(self, epoch, logs=None):
         if self._clock is None:
             self.start_clock()
@@ -139,7 +143,7 @@ class Prune(MovesConnections):
         return check_sparsity(self.schedule(step), owner=self.schedule)
 
     def _shares(self, sparsity):
-        shapes = [layer.dense_kernel().shape for layer in self.layers]
+        shapes = [tuple(layer.trained_kernel.shape) for layer in self.layers]
         return self.allocation(shapes, sparsity)
 
     def _masks(self, sparsity, step):
@@ -147,7 +151,9 @@ class Prune(MovesConnections):
         scores = self._scores(masks, step)
         if isinstance(self.pattern, patterns.Channel):
             shares = None if self.scope == "global" else self._shares(sparsity)
-            kept = ChannelGroups(self.model, self.layers).masks(self.pattern, scores, sparsity, shares)
+            if self._groups is None:  # of the model, which stays as it is until training ends
+                self._groups = ChannelGroups(self.model, self.layers)
+            kept = self._groups.masks(self.pattern, scores, sparsity, shares)
         elif self.scope == "global":
             kept = self.pattern.masks(scores, sparsity)
         else:
@@ -157,10 +163,8 @@ class Prune(MovesConnections):
     def _scores(self, masks, step):
         """What each connection is worth, in the shape of the masks; nothing is worth less than what is cut."""
         kernels = [layer.dense_kernel() for layer in self.layers]
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, step]))
-        scores = self.criterion.scores_of(kernels, self._gradients(step), rng)
-        # A connection of SparseConv2D has a weight at each position of the kernel.
-        scores = [s.reshape(-1, *m.shape).sum(axis=0) for s, m in zip(scores, masks, strict=True)]
+        scores = self.criterion.scores_of(kernels, self._gradients(step), self.rng(step))
+        scores = [per_connection(*pair) for pair in zip(scores, masks, strict=True)]
         lowest = min((s[m].min() for s, m in zip(scores, masks, strict=True) if m.any()), default=0.0)
         low = 0.0 if lowest > 0 or isinstance(self.pattern, patterns.Channel) else np.nextafter(lowest, -np.inf)
         return [np.where(m, s, low) for s, m in zip(scores, masks, strict=True)]

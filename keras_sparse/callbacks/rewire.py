@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_sparse import checks, criteria
 from keras_sparse.callbacks.gradient_batch import GradientBatch
-from keras_sparse.callbacks.moves_connections import MovesConnections
+from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.callbacks.slots import slots
 from keras_sparse.gradients import loss_gradients
 from keras_sparse.patterns.ranking import count_to_cut, keep_highest
@@ -132,8 +132,7 @@ class Rewire(MovesConnections):
             rng, mask = self.rng(step, index), layer.mask
             dropped = self.criterion.scores(layer.dense_kernel(), gradient, rng)
             growth = self._growth(layer, gradient, rng)
-            # A connection of SparseConv2D has a weight at each position of the kernel.
-            scores = (score.reshape(-1, *mask.shape).sum(axis=0) for score in (dropped, growth))
+            scores = (per_connection(score, mask) for score in (dropped, growth))
             self.move(layer, rewired(mask, *scores, fraction))
 
     def _growth(self, layer, gradient, rng):

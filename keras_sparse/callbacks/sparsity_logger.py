@@ -6,8 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_sparse.analysis.definition_order import in_definition_order, nested_names
-from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.analysis.definition_order import nested_names, sparse_layers
 
 COLUMNS = ("epoch", "step", "layer", "connections", "weights", "sparsity", "churn", "norm")
 
@@ -44,7 +43,7 @@ class SparsityLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._is_new = True
-        layers = self._layers()
+        layers = sparse_layers(self.model)
         self._before = [layer.mask for layer in layers]
         if not layers:
             raise ValueError(
@@ -60,7 +59,7 @@ class SparsityLogger(keras.callbacks.Callback):
             self._writer = TensorBoardScalars(self.tensorboard)
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.csv is not None and self._is_new:
+        if self.csv is not None and self.append and self._is_new:
             # A run that was killed may have written an epoch that is run again.
             with self.csv.open(newline="", encoding="utf-8") as file:
                 rows = [row for row in csv.reader(file) if row[0] == COLUMNS[0] or int(row[0]) <= epoch]
@@ -68,7 +67,7 @@ class SparsityLogger(keras.callbacks.Callback):
         self._is_new = False
 
     def on_epoch_end(self, epoch, logs=None):
-        layers = self._layers()
+        layers = sparse_layers(self.model)
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         masks = [layer.mask for layer in layers]
         counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
@@ -91,9 +90,6 @@ class SparsityLogger(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._writer is not None:
             self._writer.close()
-
-    def _layers(self):
-        return list({id(x): x for x in in_definition_order(self.model) if isinstance(x, SparseKernel)}.values())
 
     def _write(self, rows, mode):
         with self.csv.open(mode, newline="", encoding="utf-8") as file:

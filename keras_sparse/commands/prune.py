@@ -75,9 +75,8 @@ def prune(arguments):
 
 def _before(recipe, data_dir):
     """What the model could do before, in words."""
-    model = load_saved(recipe.model, "prune")
     dataset = load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
-    recipe.build_model(dataset)  # does it fit the data?
+    model = recipe.build_model(dataset)
     compile_classifier(model, "sgd", from_logits=not gives_probabilities(model, dataset.image_shape))
     accuracy = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
     return f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"

@@ -4,6 +4,7 @@ from keras_sparse.allocation import ALLOCATIONS
 from keras_sparse.callbacks.prune import SCOPES
 from keras_sparse.criteria import CRITERIA
 from keras_sparse.topologies import NAMED
+from keras_sparse.training.sparse_training import MAIN
 
 METHODS = {"set": "random", "rigl": "gradient", "snfs": "momentum"}
 STEP = {"type": int, "metavar": "STEP"}
@@ -44,7 +45,6 @@ OTHERS = {
         "final": {"type": float, "metavar": "DENSITY", "help": "where it stops (1)"},
     },
 }
-MAIN = {"prune": "sparsity", "sparsify": "sparsity", "rewire": "grow", "densify": "initial"}
 
 
 def add_prune_options(command, main):

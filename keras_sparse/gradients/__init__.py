@@ -65,13 +65,14 @@ def flow_gradients(model, layers):
     """
     kernels = [layer.trained_kernel for layer in layers]
     others = [v for v in model.trainable_variables if all(v is not kernel for kernel in kernels)]
+    saturating = [layer for layer in model._flatten_layers() if getattr(layer, "activation", None) in SATURATING]
     specs = input_specs(model, None)
     ones = keras.tree.map_structure(lambda spec: ops.ones((1, *spec.shape[1:]), dtype=spec.dtype), specs)
 
     def flow(tensors):
         positive = [(v, ops.abs(ops.convert_to_tensor(v))) for v in others]
         scope = keras.StatelessScope(state_mapping=[*zip(kernels, tensors, strict=True), *positive])
-        with scope, _linear(model):
+        with scope, _having(saturating, "activation", keras.activations.linear):
             outputs = model(ones, training=False)
         return sum(ops.sum(ops.cast(output, "float32")) for output in keras.tree.flatten(outputs))
 
@@ -84,7 +85,9 @@ def _loss(model, layers, batch):
     variables = [layer.trained_kernel for layer in layers]
 
     def loss(tensors):
-        with keras.StatelessScope(state_mapping=list(zip(variables, tensors, strict=True))), _dense(layers):
+        # Cut weights, which are zero, have gradients as if they were connected.
+        dense = _having(layers, "has_dense_gradient", True)
+        with keras.StatelessScope(state_mapping=list(zip(variables, tensors, strict=True))), dense:
             outputs = model(x, training=True)
             return ops.cast(model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight), "float32")
 
@@ -92,29 +95,16 @@ def _loss(model, layers, batch):
 
 
 @contextlib.contextmanager
-def _dense(layers):
-    """While this lasts, cut weights, which are zero, have gradients as if they were connected."""
-    before = [layer.has_dense_gradient for layer in layers]
+def _having(layers, attribute, value):
+    """While this lasts, an attribute of layers has another value."""
+    before = [getattr(layer, attribute) for layer in layers]
     for layer in layers:
-        layer.has_dense_gradient = True
+        setattr(layer, attribute, value)
     try:
         yield
     finally:
         for layer, was in zip(layers, before, strict=True):
-            layer.has_dense_gradient = was
-
-
-@contextlib.contextmanager
-def _linear(model):
-    saturating = [layer for layer in model._flatten_layers() if getattr(layer, "activation", None) in SATURATING]
-    before = [layer.activation for layer in saturating]
-    for layer in saturating:
-        layer.activation = keras.activations.linear
-    try:
-        yield
-    finally:
-        for layer, activation in zip(saturating, before, strict=True):
-            layer.activation = activation
+            setattr(layer, attribute, was)
 
 
 def _kernels(layers):

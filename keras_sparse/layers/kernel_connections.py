@@ -157,8 +157,7 @@ class KernelConnections:
         before, values = self.connections, ops.convert_to_numpy(self._kernel)
         new = None
         if initializer is not None:
-            draw = ConnectedInitializer(initializer, connections, compact=True, positions=self.window)
-            new = ops.convert_to_numpy(draw((len(connections), *values.shape[1:]), dtype=self._kernel.dtype))
+            new = self.drawn_kernel(initializer, connections)
         values = moved(values, before, connections, new)
         names, kinds = ("_kernel", "_inputs", "_outputs"), ("_trainable_variables", "_non_trainable_variables")
         old = {name: getattr(self, name) for name in names}
@@ -203,6 +202,12 @@ class KernelConnections:
         positions = len(self.positions)
         blocks = np.moveaxis(blocks, (positions, positions + 2), (0, 1))  # (in, out, positions, b, b)
         self._kernel.assign(blocks[c.inputs, c.outputs].reshape(self._kernel.shape))
+
+    def drawn_kernel(self, initializer, connections):
+        """An array as `trained_kernel`, with other `Connections`, drawn by a Keras initializer and their fans."""
+        compact, shape = self.format == "compact", tuple(self._kernel.shape)
+        draw = ConnectedInitializer(initializer, connections, compact=compact, positions=self.window)
+        return ops.convert_to_numpy(draw((len(connections), *shape[1:]) if compact else shape, self._kernel.dtype))
 
     def _dense_shape(self):
         """Shape of the kernel that a dense layer would have."""

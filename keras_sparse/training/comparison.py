@@ -3,6 +3,7 @@
 import statistics
 
 from keras_sparse.analysis.text_table import short, text_table
+from keras_sparse.training.sparse_training import MAIN
 
 
 def comparison_table(results):
@@ -38,7 +39,7 @@ def label(recipe):
     words = [recipe.model]
     for name, value in recipe.model_arguments.items():
         words.append(name if value is True else f"{name}={value}".replace(" ", ""))
-    for verb, main in (("sparsify", "sparsity"), ("prune", "sparsity"), ("rewire", "grow"), ("densify", "initial")):
+    for verb, main in MAIN.items():
         arguments = getattr(recipe, verb)
         if arguments is not None:
             words.append(f"{verb}={arguments[main]}" if main in arguments else verb)

@@ -16,7 +16,7 @@ from keras_sparse.training.curves import plot_history
 from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.run_folder import RunFolder
 from keras_sparse.training.saved_model import gives_probabilities, is_file
-from keras_sparse.training.sparse_training import callbacks_of
+from keras_sparse.training.sparse_training import callbacks_of, changes_counts
 from keras_sparse.transforms import restart_clock
 
 
@@ -83,15 +83,15 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     with _precision(recipe.precision):
         dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
-        profiled = profile(model, dataset.image_shape)
+        profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
         if verbose != "none":
             after = f" after epoch {len(rows)}" if rows else ""
             print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
         if len(rows) < recipe.epochs:
             _fit(model, recipe, dataset, folder, rows, verbose)
-            profiled = profile(model, dataset.image_shape)  # connections may have moved
-        folder.write_text("profile.txt", f"{profiled}\n")
+            if changes_counts(recipe):
+                profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
         loss, accuracy = model.evaluate(dataset.test.batches(256), verbose=0)
     return RunResult(
@@ -104,6 +104,12 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         history=rows,
         output=folder.path,
     )
+
+
+def _profile(model, dataset, folder):
+    profiled = profile(model, dataset.image_shape)
+    folder.write_text("profile.txt", f"{profiled}\n")
+    return profiled
 
 
 def _check_folder(folder, recipe, resume):

@@ -17,6 +17,8 @@ PRUNE = ("sparsity", "begin", "end", "frequency", "once", "criterion", "scope", 
 REWIRE = ("drop", "grow", "frequency", "until", "criterion", "exclude")
 DENSIFY = ("initial", "period", "final", "new")
 SPARSIFY = tuple(name for name in inspect.signature(sparsify).parameters if name != "model")
+# What each is known by: on the command line, in a table.
+MAIN = {"sparsify": "sparsity", "prune": "sparsity", "rewire": "grow", "densify": "initial"}
 VERBS = {"sparsify": SPARSIFY, "prune": PRUNE, "rewire": REWIRE, "densify": DENSIFY}
 
 
@@ -43,6 +45,11 @@ def checked_verbs(recipe):
             raise checks.error(verb, "Recipe", f"a dictionary with {argument!r}", checked[verb], "Say how sparse.")
     moving_callbacks(checked, steps=None, batch=lambda step: None, seed=0)
     return checked
+
+
+def changes_counts(recipe):
+    """Whether a run ends with another number of connections than it began with."""
+    return recipe.prune is not None or recipe.densify is not None
 
 
 def callbacks_of(recipe, dataset, folder, rows):

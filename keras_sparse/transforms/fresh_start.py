@@ -1,6 +1,6 @@
 """What a model remembers of its training beside weights and connections, and how it forgets it."""
 
-from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.analysis.definition_order import sparse_layers
 
 
 def restart_clock(model):
@@ -11,9 +11,8 @@ def restart_clock(model):
     Args:
         model: Built Keras model.
     """
-    for layer in model._flatten_layers():
-        if isinstance(layer, SparseKernel):
-            layer.mask_step.assign([-1, 0])
+    for layer in sparse_layers(model):
+        layer.mask_step.assign([-1, 0])
 
 
 def forget_training(model):

@@ -82,8 +82,7 @@ def _become(layer, kind):
 @functools.cache
 def _hidden(kind):
     """A masked class that is saved as its stock class, under whose name Keras's files look for layers in lists."""
-    stock = next(stock for stock, twin in TWINS.items() if twin is kind)
-    return type(stock.__name__, (kind,), {"is_saved_as_stock": True, "__module__": kind.__module__})
+    return type(STOCK[kind].__name__, (kind,), {"is_saved_as_stock": True, "__module__": kind.__module__})
 
 
 def _turn(layer):

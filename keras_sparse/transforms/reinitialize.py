@@ -5,7 +5,6 @@ import numpy as np
 
 from keras_sparse import checks
 from keras_sparse.analysis.definition_order import in_definition_order
-from keras_sparse.layers.connected_initializer import ConnectedInitializer
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.fresh_start import forget_training
 from keras_sparse.transforms.rebuild import check_model
@@ -55,9 +54,7 @@ def reinitialize(model, seed=None):
 def _kernel_and_bias(layer, config):
     """Pairs of the variables of a sparse layer and new values for them."""
     initializer = keras.initializers.get(config["kernel_initializer"])
-    compact = layer.format == "compact"
-    draw = ConnectedInitializer(initializer, layer.connections, compact=compact, positions=layer.window)
-    drawn = [(layer.trained_kernel, draw(tuple(layer.trained_kernel.shape), dtype=layer.trained_kernel.dtype))]
+    drawn = [(layer.trained_kernel, layer.drawn_kernel(initializer, layer.connections))]
     if layer.bias is not None:
         initializer = keras.initializers.get(config["bias_initializer"])
         drawn.append((layer.bias, initializer(tuple(layer.bias.shape), dtype=layer.bias.dtype)))

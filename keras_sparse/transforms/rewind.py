@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_sparse import checks
-from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.transforms.fresh_start import forget_training
 from keras_sparse.transforms.rebuild import check_model
 
@@ -38,7 +38,7 @@ def rewind(model, to):
     check_model(model, "rewind")
     if isinstance(to, (str, os.PathLike)):
         to = keras.saving.load_model(to, compile=False)
-    compact = [x.name for x in model._flatten_layers() if isinstance(x, SparseKernel) and x.format == "compact"]
+    compact = [layer.name for layer in sparse_layers(model) if layer.format == "compact"]
     if compact:
         raise checks.error(
             "model", "rewind", "one whose sparse layers are in the masked format", ", ".join(compact),
@@ -62,14 +62,12 @@ def rewind(model, to):
         )
     for variable, value in zip(targets, values, strict=True):
         variable.assign(value)
-    for layer in model._flatten_layers():
-        if isinstance(layer, SparseKernel):
-            layer.set_dense_kernel(layer.dense_kernel())  # without what is cut
+    for layer in sparse_layers(model):
+        layer.set_dense_kernel(layer.dense_kernel())  # without what is cut
     forget_training(model)
 
 
 def _trained(model):
     """The weights of a model but for those that say which of them are connected."""
-    sparse = [layer for layer in model._flatten_layers() if isinstance(layer, SparseKernel)]
-    frozen = {id(variable) for layer in sparse for variable in layer._frozen().values()}
+    frozen = {id(variable) for layer in sparse_layers(model) for variable in layer._frozen().values()}
     return [variable for variable in model.weights if id(variable) not in frozen]
