@@ -1,0 +1,118 @@
+// Runs the three products over random shapes beside plain loops in double precision. It needs no TensorFlow, so that it
+// builds in seconds, with AddressSanitizer and for any processor: `keras-sparse kernels --check`.
+//
+//   check [shapes] [seed]         exit code 1 and a line for each product that differs
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "product.h"
+
+using namespace keras_sparse;
+
+namespace {
+
+std::mt19937 random_bits;
+
+int64_t Draw(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_bits); }
+
+// Exactly as long as it must be, so that a sanitizer sees the first byte beyond.
+std::unique_ptr<float[]> Numbers(int64_t count) {
+  std::unique_ptr<float[]> numbers(new float[count]);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < count; ++i) numbers[i] = normal(random_bits);
+  return numbers;
+}
+
+// Every worker a thread.
+void AtOnce(int64_t workers, const std::function<void(int64_t)>& work) {
+  std::vector<std::thread> threads;
+  for (int64_t worker = 0; worker < workers; ++worker) threads.emplace_back(work, worker);
+  for (std::thread& thread : threads) thread.join();
+}
+
+bool Agree(const char* what, const float* fast, const std::vector<double>& plain) {
+  double largest = 1, worst = 0;
+  for (double value : plain) largest = std::max(largest, std::abs(value));
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const double difference = std::abs(fast[i] - plain[i]);
+    worst = difference > worst || std::isnan(difference) ? difference : worst;
+  }
+  if (worst <= 2e-5 * largest) return true;
+  std::printf("  %s differs by %g (largest value %g)\n", what, worst, largest);
+  return false;
+}
+
+bool OneShape() {
+  const int64_t batch = Draw(0, 4), channels = Draw(1, 40), filters = Draw(1, 40);
+  const int64_t kh = Draw(1, 5), kw = Draw(1, 5), sh = Draw(1, 3), sw = Draw(1, 3), dh = Draw(1, 3), dw = Draw(1, 3);
+  const int64_t height = Draw(1, 20), width = Draw(1, 90);
+  const int64_t top = Draw(0, (kh - 1) * dh), left = Draw(0, (kw - 1) * dw);
+  const int64_t bottom = Draw(0, (kh - 1) * dh), right = Draw(0, (kw - 1) * dw);
+  const int64_t reach_h = (kh - 1) * dh + 1, reach_w = (kw - 1) * dw + 1;
+  if (height + top + bottom < reach_h || width + left + right < reach_w) return true;
+  const int64_t oh = (height + top + bottom - reach_h) / sh + 1, ow = (width + left + right - reach_w) / sw + 1;
+  const Shape shape{batch, channels, filters, Axis(height, oh, kh, sh, dh, top), Axis(width, ow, kw, sw, dw, left)};
+
+  std::vector<int32_t> inputs, outputs;
+  const int64_t in_a_hundred = Draw(0, 100);
+  for (int32_t o = 0; o < filters; ++o)
+    for (int32_t i = 0; i < channels; ++i)
+      if (Draw(0, 99) < in_a_hundred) inputs.push_back(i), outputs.push_back(o);
+  const int64_t taps = kh * kw, count = inputs.size(), xs = batch * height * width * channels;
+  const int64_t ys = batch * oh * ow * filters;
+  const auto x = Numbers(xs), dy = Numbers(ys), values = Numbers(count * taps);
+  // What the operations write must not depend on what was there.
+  auto y = Numbers(ys), dx = Numbers(xs), dvalues = Numbers(count * taps);
+
+  std::vector<std::unique_ptr<float[]>> scratch;
+  const Allocate allocate = [&](int64_t floats) {
+    scratch.push_back(Numbers(floats));
+    return scratch.back().get();
+  };
+  const Parallel parallel = AtOnce;
+  const Product product(shape, Draw(1, 5), parallel, allocate);
+  const Connections connections{count, inputs.data(), outputs.data(), values.get()};
+  product.Forward(x.get(), connections, y.get());
+  product.GradientToInputs(dy.get(), connections, dx.get());
+  product.GradientToValues(x.get(), dy.get(), connections, dvalues.get());
+
+  std::vector<double> plain_y(ys), plain_dx(xs), plain_dvalues(count * taps);
+  for (int64_t n = 0; n < batch; ++n)
+    for (int64_t oy = 0; oy < oh; ++oy)
+      for (int64_t ox = 0; ox < ow; ++ox)
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          const int64_t iy = oy * sh + tap / kw * dh - top, ix = ox * sw + tap % kw * dw - left;
+          if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
+          for (int64_t c = 0; c < count; ++c) {
+            const int64_t from = ((n * height + iy) * width + ix) * channels + inputs[c];
+            const int64_t to = ((n * oh + oy) * ow + ox) * filters + outputs[c];
+            plain_y[to] += double(x[from]) * values[c * taps + tap];
+            plain_dx[from] += double(dy[to]) * values[c * taps + tap];
+            plain_dvalues[c * taps + tap] += double(dy[to]) * x[from];
+          }
+        }
+  const bool forward = Agree("forward", y.get(), plain_y);
+  const bool to_inputs = Agree("gradient to inputs", dx.get(), plain_dx);
+  const bool to_values = Agree("gradient to values", dvalues.get(), plain_dvalues);
+  if (forward && to_inputs && to_values) return true;
+  std::printf("batch %d, %d x %d pixels, %d to %d channels, %d connections, kernel %d x %d, strides %d %d, dilation %d "
+              "%d, padding %d %d %d %d\n", int(batch), int(height), int(width), int(channels), int(filters), int(count),
+              int(kh), int(kw), int(sh), int(sw), int(dh), int(dw), int(top), int(bottom), int(left), int(right));
+  return false;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int shapes = count > 1 ? std::atoi(arguments[1]) : 300;
+  random_bits.seed(count > 2 ? std::atoi(arguments[2]) : 0);
+  int failed = 0;
+  for (int i = 0; i < shapes; ++i) failed += !OneShape();
+  std::printf("%d lanes: %d shapes, %d failed\n", kLanes, shapes, failed);
+  return failed > 0;
+}

@@ -1,0 +1,304 @@
+// The three products with a sparse kernel: forward, gradient to the inputs, gradient to the values.
+//
+// Each worker takes a stretch of the work, packs one band after another into memory that stays in its cache, computes
+// what it needs from it, and writes results where they belong. With the same number of workers, sums are taken in the
+// same order every time.
+
+#ifndef KERAS_SPARSE_PRODUCT_H_
+#define KERAS_SPARSE_PRODUCT_H_
+
+#include <functional>
+
+#include "gather.h"
+
+namespace keras_sparse {
+
+// Calls `work(worker)` for each of `workers`, at the same time if it can.
+using Parallel = std::function<void(int64_t workers, const std::function<void(int64_t)>& work)>;
+// Memory for so many floats until the operation ends.
+using Allocate = std::function<float*(int64_t)>;
+
+constexpr int64_t kWorthAThread = 100000;   // vectors that are multiplied or moved
+constexpr int64_t kBandFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
+
+// Connections with `taps` values each, sorted by output.
+struct Connections {
+  int64_t count;
+  const int32_t* inputs;
+  const int32_t* outputs;
+  const float* values;
+};
+
+// Planes of one side of one band.
+struct Planes {
+  int64_t channels;
+  int64_t low;      // the first cell that is read, relative to where a stretch begins
+  int64_t vectors;  // of each phase
+  int64_t phases;
+  int64_t plane;    // floats from one channel to the next
+
+  Planes(int64_t channels, int64_t stretch, int64_t low, int64_t reach, int64_t phases)
+      : channels(channels), low(low), vectors(stretch + reach), phases(phases) {
+    // With an even number of cache lines between planes, all would compete for the same few places in the cache.
+    constexpr int64_t line = 16;
+    plane = (((vectors * phases * kLanes + line - 1) / line) | 1) * line;
+  }
+
+  int64_t floats() const { return channels * plane; }
+};
+
+class Product {
+ public:
+  Product(const Shape& shape, int64_t workers, const Parallel& parallel, const Allocate& allocate)
+      : shape_(shape), workers_(workers), parallel_(parallel), allocate_(allocate), taps_(shape.taps()) {
+    slot_.assign(shape.phases(), -1);
+    for (int64_t t = 0; t < taps_; ++t) {
+      const int64_t phase = shape.phase(t), shift = shape.shift(t);
+      if (slot_[phase] < 0) slot_[phase] = read_++;
+      low_ = t ? std::min(low_, shift) : shift;
+      high_ = t ? std::max(high_, shift) : shift;
+    }
+  }
+
+  // `y`: (batch, out, out, filters).
+  void Forward(const float* x, const Connections& c, float* y) const {
+    if (!shape_.line()) return;
+    const int64_t stretch = Stretch(shape_.channels * read_);
+    const List list{Starts(c.outputs, c.count, shape_.filters), c.inputs, c.values, taps_};
+    const Planes planes = OfImage(stretch);
+    Walk(planes, stretch, list, RunsForward(planes), shape_.filters, y,
+         [&](int64_t band, float* to) { PackImage(planes, band, stretch, x, to); },
+         [&](int64_t band, std::vector<int64_t>& pixels) { Results(band, stretch, 0, stretch, pixels); });
+  }
+
+  // `dx`: (batch, in, in, channels).
+  void GradientToInputs(const float* dy, const Connections& c, float* dx) const {
+    if (!shape_.line()) return;
+    // The same connections, sorted by input.
+    std::vector<int64_t> starts(shape_.channels + 1);
+    for (int64_t i = 0; i < c.count; ++i) ++starts[c.inputs[i] + 1];
+    for (int64_t i = 0; i < shape_.channels; ++i) starts[i + 1] += starts[i];
+    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
+    float* values = allocate_(std::max<int64_t>(c.count * (taps_ + 1), 1));
+    int32_t* sources = reinterpret_cast<int32_t*>(values + c.count * taps_);
+    for (int64_t i = 0; i < c.count; ++i) {
+      const int64_t to = next[c.inputs[i]]++;
+      sources[to] = c.outputs[i];
+      std::copy_n(c.values + i * taps_, taps_, values + to * taps_);
+    }
+    const List list{std::move(starts), sources, values, taps_};
+    const int64_t stretch = Stretch(shape_.filters);
+    const Planes planes(shape_.filters, stretch, -high_, high_ - low_, 1);
+    for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
+      std::vector<std::pair<int64_t, int64_t>> taps;
+      for (int64_t t = 0; t < taps_; ++t)
+        if (shape_.phase(t) == phase) taps.emplace_back(high_ - shape_.shift(t), t);
+      Walk(planes, stretch, list, Runs(taps), shape_.channels, dx,
+           [&](int64_t band, float* to) { PackResults(planes, band, stretch, 0, shape_.filters, dy, to); },
+           [&](int64_t band, std::vector<int64_t>& pixels) {
+             for (int64_t l = 0; l < kLanes; ++l)
+               shape_.Pixels(phase, (band * kLanes + l) * stretch, stretch, kLanes, pixels.data() + l);
+           });
+    }
+  }
+
+  // `dvalues`: (connections, taps).
+  void GradientToValues(const float* x, const float* dy, const Connections& c, float* dvalues) const {
+    std::fill_n(dvalues, c.count * taps_, 0.f);
+    if (!shape_.line() || !c.count) return;
+    const int64_t stretch = Stretch(shape_.channels * read_ + shape_.filters), bands = Bands(stretch);
+    const Planes images = OfImage(stretch), results(shape_.filters, stretch, 0, 0, 1);
+    const Runs runs = RunsForward(images);
+    // Each worker sums over some of the bands, for some of the connections.
+    const int64_t workers = Workers((c.count * taps_ + shape_.channels) * stretch * bands, bands * c.count);
+    const int64_t slices = std::min(bands, workers), parts = std::min((workers + slices - 1) / slices, c.count);
+    const int64_t floats = images.floats() + results.floats(), count = c.count * taps_;
+    float* memory = allocate_(slices * parts * floats + (slices - 1) * count);
+    float* sums = memory + slices * parts * floats;  // of all slices but the first
+    parallel_(slices * parts, [&](int64_t worker) {
+      const int64_t slice = worker % slices, part = worker / slices;
+      const int64_t begin = part * c.count / parts, end = (part + 1) * c.count / parts;
+      float* image = memory + worker * floats;
+      float* result = image + images.floats();
+      float* to = slice ? sums + (slice - 1) * count : dvalues;
+      if (slice) std::fill(to + begin * taps_, to + end * taps_, 0.f);
+      for (int64_t band = slice * bands / slices; band < (slice + 1) * bands / slices; ++band) {
+        PackImage(images, band, stretch, x, image);
+        PackResults(results, band, stretch, c.outputs[begin], c.outputs[end - 1] + 1, dy, result);
+        AddDots(image, images.plane, result, results.plane, c, begin, end, runs, stretch, to);
+      }
+    });
+    for (int64_t slice = 1; slice < slices; ++slice)
+      for (int64_t i = 0; i < count; ++i) dvalues[i] += sums[(slice - 1) * count + i];
+  }
+
+ private:
+  // Vectors of a band, so that so many planes of it fit the cache.
+  int64_t Stretch(int64_t planes) const {
+    const int64_t needed = (shape_.line() + kLanes - 1) / kLanes, reach = high_ - low_;
+    // What windows reach beyond a stretch is packed again for each: there should be less of it than of the stretch.
+    const int64_t fits = std::max({kBandFloats / (planes * kLanes) - reach, reach, int64_t{kTile}});
+    const int64_t bands = (needed + fits - 1) / fits;
+    return (needed + bands - 1) / bands;
+  }
+
+  int64_t Bands(int64_t stretch) const { return (shape_.line() + stretch * kLanes - 1) / (stretch * kLanes); }
+
+  int64_t Workers(int64_t vectors, int64_t units) const {
+    return std::min({workers_, units, vectors / kWorthAThread + 1});
+  }
+
+  static std::vector<int64_t> Starts(const int32_t* sorted, int64_t count, int64_t channels) {
+    std::vector<int64_t> starts(channels + 1);
+    for (int64_t c = 0; c <= channels; ++c) starts[c] = std::lower_bound(sorted, sorted + count, c) - sorted;
+    return starts;
+  }
+
+  Planes OfImage(int64_t stretch) const { return Planes(shape_.channels, stretch, low_, high_ - low_, read_); }
+
+  Runs RunsForward(const Planes& planes) const {
+    std::vector<std::pair<int64_t, int64_t>> taps;
+    for (int64_t t = 0; t < taps_; ++t)
+      taps.emplace_back(slot_[shape_.phase(t)] * planes.vectors + shape_.shift(t) - low_, t);
+    return Runs(taps);
+  }
+
+  void PackImage(const Planes& planes, int64_t band, int64_t stretch, const float* x, float* to) const {
+    std::vector<int64_t> pixels(planes.vectors * kLanes);
+    for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
+      if (slot_[phase] < 0) continue;
+      for (int64_t l = 0; l < kLanes; ++l)
+        shape_.Pixels(phase, (band * kLanes + l) * stretch + planes.low, planes.vectors, kLanes, pixels.data() + l);
+      Pack(x, shape_.channels, 0, shape_.channels, pixels.data(), planes.vectors, planes.plane,
+           to + slot_[phase] * planes.vectors * kLanes);
+    }
+  }
+
+  void PackResults(const Planes& planes, int64_t band, int64_t stretch, int64_t first, int64_t last, const float* dy,
+                   float* to) const {
+    std::vector<int64_t> pixels(planes.vectors * kLanes);
+    Results(band, stretch, planes.low, planes.vectors, pixels);
+    Pack(dy, shape_.filters, first, last, pixels.data(), planes.vectors, planes.plane, to);
+  }
+
+  void Results(int64_t band, int64_t stretch, int64_t low, int64_t vectors, std::vector<int64_t>& pixels) const {
+    for (int64_t l = 0; l < kLanes; ++l)
+      shape_.Results((band * kLanes + l) * stretch + low, vectors, kLanes, pixels.data() + l);
+  }
+
+  // What each of `channels` gathers, written to `image`: `kNear` channels of one band are one unit of work.
+  template <typename PackBand, typename Find>
+  void Walk(const Planes& planes, int64_t stretch, const List& list, const Runs& runs, int64_t channels, float* image,
+            const PackBand& pack, const Find& find) const {
+    const int64_t groups = (channels + kNear - 1) / kNear, bands = Bands(stretch);
+    // Groups have unlike numbers of connections; a group costs something even if it has none.
+    const auto cost = [&](int64_t group) {
+      return list.starts[std::min(group * kNear, channels)] * taps_ + group * 4 * kNear;
+    };
+    const int64_t band_cost = cost(groups), total = band_cost * bands;
+    const int64_t workers = Workers((band_cost + planes.channels) * stretch * bands, bands * groups);
+    float* memory = allocate_(workers * planes.floats());
+    const auto unit_at = [&](int64_t share) {  // the first unit at or beyond a share of the cost
+      int64_t low = share / band_cost * groups, high = std::min(low + groups, bands * groups);
+      while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (middle / groups * band_cost + cost(middle % groups) < share) low = middle + 1; else high = middle;
+      }
+      return low;
+    };
+    parallel_(workers, [&](int64_t worker) {
+      float* mine = memory + worker * planes.floats();
+      std::vector<int64_t> pixels(stretch * kLanes);
+      int64_t packed = -1;
+      const int64_t end = worker + 1 == workers ? bands * groups : unit_at(total * (worker + 1) / workers);
+      for (int64_t unit = unit_at(total * worker / workers); unit < end; ++unit) {
+        const int64_t band = unit / groups;
+        if (band != packed) {
+          pack(band, mine);
+          find(band, pixels);
+          packed = band;
+        }
+        Group(mine, planes.plane, stretch, list, runs, unit % groups * kNear, channels, pixels.data(), image);
+      }
+    });
+  }
+
+  static void Group(const float* planes, int64_t plane, int64_t stretch, const List& list, const Runs& runs,
+                    int64_t near, int64_t channels, const int64_t* pixels, float* image) {
+    const int64_t last = std::min(near + kNear, channels);
+    for (int64_t j = 0; j < stretch;) {
+      const int64_t left = stretch - j, tile = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      for (int64_t v = 0; v < tile; ++v) Fetch<1>(image, channels, near, last, pixels + (j + v) * kLanes);
+      for (int64_t first = near; first < last; first += kLanes) {
+        const int64_t some = std::min<int64_t>(kLanes, last - first);
+        Vec squares[kTile][kLanes];
+        for (int64_t k = 0; k < kLanes; ++k) {
+          Vec sums[kTile] = {};
+          if (k < some) {
+            const float* from = planes + j * kLanes;
+            const int64_t begin = list.starts[first + k], end = list.starts[first + k + 1];
+            switch (tile) {
+              case 8: Gather<8>(from, plane, list, begin, end, runs, sums); break;
+              case 4: Gather<4>(from, plane, list, begin, end, runs, sums); break;
+              case 2: Gather<2>(from, plane, list, begin, end, runs, sums); break;
+              default: Gather<1>(from, plane, list, begin, end, runs, sums);
+            }
+          }
+          for (int64_t v = 0; v < tile; ++v) squares[v][k] = sums[v];
+        }
+        for (int64_t v = 0; v < tile; ++v)
+          Unpack(squares[v], some, pixels + (j + v) * kLanes, channels, first, image);
+      }
+      j += tile;
+    }
+  }
+
+  // Adds the products of what is read with what is written, connection by connection.
+  void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane, const Connections& c,
+               int64_t begin, int64_t end, const Runs& runs, int64_t count, float* sums) const {
+    float dots[4];
+    const float* reads[4];
+    float* to[4];
+    for (int64_t i = begin; i < end;) {
+      const int32_t output = c.outputs[i];
+      const float* with = result + output * result_plane;
+      int waiting = 0;  // single positions, of any connections to this output
+      const auto flush = [&] {
+        for (int k = waiting; k < 4; ++k) reads[k] = reads[0];
+        DotsOfFour(with, reads, count, dots);
+        for (int k = 0; k < waiting; ++k) *to[k] += dots[k];
+        waiting = 0;
+      };
+      for (; i < end && c.outputs[i] == output; ++i) {
+        const float* x = image + c.inputs[i] * image_plane;
+        float* own = sums + i * taps_;
+        for (const Run& run : runs.of[3]) {
+          DotsOfRun<3>(with, x + run.offset, count, dots);
+          for (int k = 0; k < 3; ++k) own[run.value[k]] += dots[k];
+        }
+        for (const Run& run : runs.of[2]) {
+          DotsOfRun<2>(with, x + run.offset, count, dots);
+          for (int k = 0; k < 2; ++k) own[run.value[k]] += dots[k];
+        }
+        for (const Run& run : runs.of[1]) {
+          reads[waiting] = x + run.offset;
+          to[waiting++] = own + run.value[0];
+          if (waiting == 4) flush();
+        }
+      }
+      if (waiting) flush();
+    }
+  }
+
+  const Shape shape_;
+  const int64_t workers_;
+  const Parallel& parallel_;
+  const Allocate& allocate_;
+  const int64_t taps_;
+  int64_t read_ = 0, low_ = 0, high_ = 0;  // phases that are read; the range of shifts
+  std::vector<int64_t> slot_;              // of each phase among those, -1 for none
+};
+
+}  // namespace keras_sparse
+
+#endif  // KERAS_SPARSE_PRODUCT_H_
