@@ -38,8 +38,9 @@ struct Runs {
 struct List {
   std::vector<int64_t> starts;  // of each channel that is written, and the end
   const int32_t* sources;
-  const float* values;  // `taps` for each connection
-  int64_t taps;
+  int64_t source_step;  // from one connection to the next
+  const float* values;
+  int64_t value_step;
 };
 
 template <int tile, int n>
@@ -63,8 +64,8 @@ inline void Gather(const float* planes, int64_t plane, const List& list, int64_t
                    Vec* result) {
   Vec sums[tile] = {};
   for (int64_t i = begin; i < end; ++i) {
-    const float* from = planes + list.sources[i] * plane;
-    const float* values = list.values + i * list.taps;
+    const float* from = planes + list.sources[i * list.source_step] * plane;
+    const float* values = list.values + i * list.value_step;
     for (const Run& run : runs.of[3]) AddRun<tile, 3>(from, values, run, sums);
     for (const Run& run : runs.of[2]) AddRun<tile, 2>(from, values, run, sums);
     for (const Run& run : runs.of[1]) AddRun<tile, 1>(from, values, run, sums);

@@ -1,8 +1,8 @@
 // The three products with a sparse kernel: forward, gradient to the inputs, gradient to the values.
 //
-// Each worker takes a stretch of the work, packs one band after another into memory that stays in its cache, computes
-// what it needs from it, and writes results where they belong. With the same number of workers, sums are taken in the
-// same order every time.
+// Each worker takes a part of the work and goes along the line step by step: it packs what the step reads, computes
+// while that is still in its cache, and writes results where they belong. With the same number of workers, sums are
+// taken in the same order every time.
 
 #ifndef KERAS_SPARSE_PRODUCT_H_
 #define KERAS_SPARSE_PRODUCT_H_
@@ -19,7 +19,7 @@ using Parallel = std::function<void(int64_t workers, const std::function<void(in
 using Allocate = std::function<float*(int64_t)>;
 
 constexpr int64_t kWorthAThread = 100000;   // vectors that are multiplied or moved
-constexpr int64_t kBandFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
+constexpr int64_t kStepFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
 
 // Connections with `taps` values each, sorted by output.
 struct Connections {
@@ -29,16 +29,45 @@ struct Connections {
   const float* values;
 };
 
+// How the line is cut.
+struct Cut {
+  int64_t stretch;  // cells of each lane of a band, which are vectors
+  int64_t bands;
+  int64_t step;   // vectors that are packed, and computed, at once
+  int64_t steps;  // of a band
+};
+
+// Where a worker is on its way along the line, and what it packs of a band.
+struct Along {
+  const Cut& cut;
+  const int64_t reach;
+  int64_t band = -1, from = 0, count = 0;  // the step: vectors [from, from + count)
+  int64_t pack = 0, packed = 0;            // vectors [pack, packed) are new to it
+
+  Along(const Cut& cut, int64_t reach) : cut(cut), reach(reach) {}
+
+  void MoveTo(int64_t step) {
+    from = step % cut.steps * cut.step;
+    count = std::min(cut.step, cut.stretch - from);
+    pack = step / cut.steps == band ? std::max(packed, from) : from;
+    band = step / cut.steps;
+    packed = from + count + reach;
+  }
+
+  // The first cell of a lane's stretch.
+  int64_t cell(int64_t lane) const { return (band * kLanes + lane) * cut.stretch; }
+};
+
 // Planes of one side of one band.
 struct Planes {
   int64_t channels;
   int64_t low;      // the first cell that is read, relative to where a stretch begins
+  int64_t reach;    // vectors that a result reads beyond its own
   int64_t vectors;  // of each phase
-  int64_t phases;
   int64_t plane;    // floats from one channel to the next
 
-  Planes(int64_t channels, int64_t stretch, int64_t low, int64_t reach, int64_t phases)
-      : channels(channels), low(low), vectors(stretch + reach), phases(phases) {
+  Planes(int64_t channels, const Cut& cut, int64_t low, int64_t reach, int64_t phases)
+      : channels(channels), low(low), reach(reach), vectors(cut.stretch + reach) {
     // With an even number of cache lines between planes, all would compete for the same few places in the cache.
     constexpr int64_t line = 16;
     plane = (((vectors * phases * kLanes + line - 1) / line) | 1) * line;
@@ -63,42 +92,27 @@ class Product {
   // `y`: (batch, out, out, filters).
   void Forward(const float* x, const Connections& c, float* y) const {
     if (!shape_.line()) return;
-    const int64_t stretch = Stretch(shape_.channels * read_);
-    const List list{Starts(c.outputs, c.count, shape_.filters), c.inputs, c.values, taps_};
-    const Planes planes = OfImage(stretch);
-    Walk(planes, stretch, list, RunsForward(planes), shape_.filters, y,
-         [&](int64_t band, float* to) { PackImage(planes, band, stretch, x, to); },
-         [&](int64_t band, std::vector<int64_t>& pixels) { Results(band, stretch, 0, stretch, pixels); });
+    const List list{Starts(c.outputs, c.count, shape_.filters), c.inputs, 1, c.values, taps_};
+    const Cut cut = CutFor(shape_.channels * read_, 0);
+    const Planes planes = OfImage(cut);
+    Walk(planes, cut, list, RunsForward(planes), shape_.filters, y,
+         [&](const Along& along, float* to) { PackImage(planes, along, x, to); },
+         [&](int64_t cell, int64_t count, int64_t* pixels) { shape_.Results(cell, count, kLanes, pixels); });
   }
 
   // `dx`: (batch, in, in, channels).
   void GradientToInputs(const float* dy, const Connections& c, float* dx) const {
     if (!shape_.line()) return;
-    // The same connections, sorted by input.
-    std::vector<int64_t> starts(shape_.channels + 1);
-    for (int64_t i = 0; i < c.count; ++i) ++starts[c.inputs[i] + 1];
-    for (int64_t i = 0; i < shape_.channels; ++i) starts[i + 1] += starts[i];
-    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    float* values = allocate_(std::max<int64_t>(c.count * (taps_ + 1), 1));
-    int32_t* sources = reinterpret_cast<int32_t*>(values + c.count * taps_);
-    for (int64_t i = 0; i < c.count; ++i) {
-      const int64_t to = next[c.inputs[i]]++;
-      sources[to] = c.outputs[i];
-      std::copy_n(c.values + i * taps_, taps_, values + to * taps_);
-    }
-    const List list{std::move(starts), sources, values, taps_};
-    const int64_t stretch = Stretch(shape_.filters);
-    const Planes planes(shape_.filters, stretch, -high_, high_ - low_, 1);
+    const List list = SortedByInput(c);
+    const Cut cut = CutFor(shape_.filters, 0);
+    const Planes planes(shape_.filters, cut, -high_, high_ - low_, 1);
     for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
       std::vector<std::pair<int64_t, int64_t>> taps;
       for (int64_t t = 0; t < taps_; ++t)
         if (shape_.phase(t) == phase) taps.emplace_back(high_ - shape_.shift(t), t);
-      Walk(planes, stretch, list, Runs(taps), shape_.channels, dx,
-           [&](int64_t band, float* to) { PackResults(planes, band, stretch, 0, shape_.filters, dy, to); },
-           [&](int64_t band, std::vector<int64_t>& pixels) {
-             for (int64_t l = 0; l < kLanes; ++l)
-               shape_.Pixels(phase, (band * kLanes + l) * stretch, stretch, kLanes, pixels.data() + l);
-           });
+      Walk(planes, cut, list, Runs(taps), shape_.channels, dx,
+           [&](const Along& along, float* to) { PackResults(planes, along, 0, shape_.filters, dy, to); },
+           [&](int64_t cell, int64_t count, int64_t* pixels) { shape_.Pixels(phase, cell, count, kLanes, pixels); });
     }
   }
 
@@ -106,12 +120,13 @@ class Product {
   void GradientToValues(const float* x, const float* dy, const Connections& c, float* dvalues) const {
     std::fill_n(dvalues, c.count * taps_, 0.f);
     if (!shape_.line() || !c.count) return;
-    const int64_t stretch = Stretch(shape_.channels * read_ + shape_.filters), bands = Bands(stretch);
-    const Planes images = OfImage(stretch), results(shape_.filters, stretch, 0, 0, 1);
+    const Cut cut = CutFor(shape_.channels * read_ + shape_.filters, 2 * (high_ - low_));  // long sums: each ends slowly
+    const Planes images = OfImage(cut), results(shape_.filters, cut, 0, 0, 1);
     const Runs runs = RunsForward(images);
-    // Each worker sums over some of the bands, for some of the connections.
-    const int64_t workers = Workers((c.count * taps_ + shape_.channels) * stretch * bands, bands * c.count);
-    const int64_t slices = std::min(bands, workers), parts = std::min((workers + slices - 1) / slices, c.count);
+    // Each worker sums over some of the steps, for some of the connections.
+    const int64_t steps = cut.bands * cut.steps;
+    const int64_t workers = Workers((c.count * taps_ + shape_.channels) * cut.stretch * cut.bands, steps * c.count);
+    const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, c.count);
     const int64_t floats = images.floats() + results.floats(), count = c.count * taps_;
     float* memory = allocate_(slices * parts * floats + (slices - 1) * count);
     float* sums = memory + slices * parts * floats;  // of all slices but the first
@@ -122,10 +137,14 @@ class Product {
       float* result = image + images.floats();
       float* to = slice ? sums + (slice - 1) * count : dvalues;
       if (slice) std::fill(to + begin * taps_, to + end * taps_, 0.f);
-      for (int64_t band = slice * bands / slices; band < (slice + 1) * bands / slices; ++band) {
-        PackImage(images, band, stretch, x, image);
-        PackResults(results, band, stretch, c.outputs[begin], c.outputs[end - 1] + 1, dy, result);
-        AddDots(image, images.plane, result, results.plane, c, begin, end, runs, stretch, to);
+      Along along(cut, images.reach), behind(cut, 0);
+      for (int64_t step = slice * steps / slices; step < (slice + 1) * steps / slices; ++step) {
+        along.MoveTo(step);
+        behind.MoveTo(step);
+        PackImage(images, along, x, image);
+        PackResults(results, behind, c.outputs[begin], c.outputs[end - 1] + 1, dy, result);
+        AddDots(image + along.from * kLanes, images.plane, result + along.from * kLanes, results.plane, c, begin, end,
+                runs, along.count, to);
       }
     });
     for (int64_t slice = 1; slice < slices; ++slice)
@@ -133,16 +152,22 @@ class Product {
   }
 
  private:
-  // Vectors of a band, so that so many planes of it fit the cache.
-  int64_t Stretch(int64_t planes) const {
+  // Steps of which so many planes fit the cache; of `least` vectors or more.
+  Cut CutFor(int64_t planes, int64_t least) const {
     const int64_t needed = (shape_.line() + kLanes - 1) / kLanes, reach = high_ - low_;
-    // What windows reach beyond a stretch is packed again for each: there should be less of it than of the stretch.
-    const int64_t fits = std::max({kBandFloats / (planes * kLanes) - reach, reach, int64_t{kTile}});
-    const int64_t bands = (needed + fits - 1) / fits;
-    return (needed + bands - 1) / bands;
+    const int64_t fits = std::max({kStepFloats / (planes * kLanes) - reach, least, int64_t{2 * kTile}}) / kTile * kTile;
+    // What windows reach beyond a stretch is packed for the next one, too: there should be little of it.
+    const int64_t longest = std::max(fits, 4 * reach);
+    Cut cut;
+    cut.bands = (needed + longest - 1) / longest;
+    cut.stretch = (needed + cut.bands - 1) / cut.bands;
+    // For every worker something to do.
+    const int64_t share = cut.stretch * cut.bands / workers_ / kTile * kTile;
+    cut.step = std::min({fits, std::max<int64_t>(share, kTile / 2), cut.stretch});
+    if (least) cut.step = (cut.stretch + cut.stretch / cut.step - 1) / (cut.stretch / cut.step);  // and no short one
+    cut.steps = (cut.stretch + cut.step - 1) / cut.step;
+    return cut;
   }
-
-  int64_t Bands(int64_t stretch) const { return (shape_.line() + stretch * kLanes - 1) / (stretch * kLanes); }
 
   int64_t Workers(int64_t vectors, int64_t units) const {
     return std::min({workers_, units, vectors / kWorthAThread + 1});
@@ -154,7 +179,23 @@ class Product {
     return starts;
   }
 
-  Planes OfImage(int64_t stretch) const { return Planes(shape_.channels, stretch, low_, high_ - low_, read_); }
+  List SortedByInput(const Connections& c) const {
+    std::vector<int64_t> starts(shape_.channels + 1);
+    for (int64_t i = 0; i < c.count; ++i) ++starts[c.inputs[i] + 1];
+    for (int64_t i = 0; i < shape_.channels; ++i) starts[i + 1] += starts[i];
+    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
+    // Each with its values in one place: there are as many places to write to as inputs.
+    const int64_t step = taps_ + 1;
+    float* sorted = allocate_(std::max<int64_t>(c.count * step, 1));
+    for (int64_t i = 0; i < c.count; ++i) {
+      float* to = sorted + next[c.inputs[i]]++ * step;
+      std::memcpy(to, c.outputs + i, sizeof(int32_t));
+      std::copy_n(c.values + i * taps_, taps_, to + 1);
+    }
+    return List{std::move(starts), reinterpret_cast<const int32_t*>(sorted), step, sorted + 1, step};
+  }
+
+  Planes OfImage(const Cut& cut) const { return Planes(shape_.channels, cut, low_, high_ - low_, read_); }
 
   Runs RunsForward(const Planes& planes) const {
     std::vector<std::pair<int64_t, int64_t>> taps;
@@ -163,71 +204,73 @@ class Product {
     return Runs(taps);
   }
 
-  void PackImage(const Planes& planes, int64_t band, int64_t stretch, const float* x, float* to) const {
-    std::vector<int64_t> pixels(planes.vectors * kLanes);
+  void PackImage(const Planes& planes, const Along& along, const float* x, float* to) const {
+    const int64_t count = along.packed - along.pack;
+    std::vector<int64_t> pixels(count * kLanes);
     for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
       if (slot_[phase] < 0) continue;
       for (int64_t l = 0; l < kLanes; ++l)
-        shape_.Pixels(phase, (band * kLanes + l) * stretch + planes.low, planes.vectors, kLanes, pixels.data() + l);
-      Pack(x, shape_.channels, 0, shape_.channels, pixels.data(), planes.vectors, planes.plane,
-           to + slot_[phase] * planes.vectors * kLanes);
+        shape_.Pixels(phase, along.cell(l) + planes.low + along.pack, count, kLanes, pixels.data() + l);
+      Pack(x, shape_.channels, 0, shape_.channels, pixels.data(), count, planes.plane,
+           to + (slot_[phase] * planes.vectors + along.pack) * kLanes);
     }
   }
 
-  void PackResults(const Planes& planes, int64_t band, int64_t stretch, int64_t first, int64_t last, const float* dy,
+  void PackResults(const Planes& planes, const Along& along, int64_t first, int64_t last, const float* dy,
                    float* to) const {
-    std::vector<int64_t> pixels(planes.vectors * kLanes);
-    Results(band, stretch, planes.low, planes.vectors, pixels);
-    Pack(dy, shape_.filters, first, last, pixels.data(), planes.vectors, planes.plane, to);
-  }
-
-  void Results(int64_t band, int64_t stretch, int64_t low, int64_t vectors, std::vector<int64_t>& pixels) const {
+    const int64_t count = along.packed - along.pack;
+    std::vector<int64_t> pixels(count * kLanes);
     for (int64_t l = 0; l < kLanes; ++l)
-      shape_.Results((band * kLanes + l) * stretch + low, vectors, kLanes, pixels.data() + l);
+      shape_.Results(along.cell(l) + planes.low + along.pack, count, kLanes, pixels.data() + l);
+    Pack(dy, shape_.filters, first, last, pixels.data(), count, planes.plane, to + along.pack * kLanes);
   }
 
-  // What each of `channels` gathers, written to `image`: `kNear` channels of one band are one unit of work.
-  template <typename PackBand, typename Find>
-  void Walk(const Planes& planes, int64_t stretch, const List& list, const Runs& runs, int64_t channels, float* image,
-            const PackBand& pack, const Find& find) const {
-    const int64_t groups = (channels + kNear - 1) / kNear, bands = Bands(stretch);
+  // What each of `channels` gathers, written to `image`: `kNear` channels of one step are one unit of work.
+  template <typename PackStep, typename Find>
+  void Walk(const Planes& planes, const Cut& cut, const List& list, const Runs& runs, int64_t channels, float* image,
+            const PackStep& pack, const Find& find) const {
+    const int64_t groups = (channels + kNear - 1) / kNear, units = cut.bands * cut.steps * groups;
     // Groups have unlike numbers of connections; a group costs something even if it has none.
     const auto cost = [&](int64_t group) {
       return list.starts[std::min(group * kNear, channels)] * taps_ + group * 4 * kNear;
     };
-    const int64_t band_cost = cost(groups), total = band_cost * bands;
-    const int64_t workers = Workers((band_cost + planes.channels) * stretch * bands, bands * groups);
-    float* memory = allocate_(workers * planes.floats());
+    const int64_t step_cost = cost(groups), total = step_cost * cut.bands * cut.steps;
     const auto unit_at = [&](int64_t share) {  // the first unit at or beyond a share of the cost
-      int64_t low = share / band_cost * groups, high = std::min(low + groups, bands * groups);
+      int64_t low = share / step_cost * groups, high = std::min(low + groups, units);
       while (low < high) {
         const int64_t middle = (low + high) / 2;
-        if (middle / groups * band_cost + cost(middle % groups) < share) low = middle + 1; else high = middle;
+        if (middle / groups * step_cost + cost(middle % groups) < share)
+          low = middle + 1;
+        else
+          high = middle;
       }
       return low;
     };
+    const int64_t workers = Workers((step_cost + planes.channels) * cut.stretch * cut.bands, units);
+    float* memory = allocate_(workers * planes.floats());
     parallel_(workers, [&](int64_t worker) {
       float* mine = memory + worker * planes.floats();
-      std::vector<int64_t> pixels(stretch * kLanes);
-      int64_t packed = -1;
-      const int64_t end = worker + 1 == workers ? bands * groups : unit_at(total * (worker + 1) / workers);
+      std::vector<int64_t> pixels(cut.step * kLanes);
+      Along along(cut, planes.reach);
+      int64_t step = -1;
+      const int64_t end = worker + 1 == workers ? units : unit_at(total * (worker + 1) / workers);
       for (int64_t unit = unit_at(total * worker / workers); unit < end; ++unit) {
-        const int64_t band = unit / groups;
-        if (band != packed) {
-          pack(band, mine);
-          find(band, pixels);
-          packed = band;
+        if (unit / groups != step) {
+          along.MoveTo(step = unit / groups);
+          pack(along, mine);
+          for (int64_t l = 0; l < kLanes; ++l) find(along.cell(l) + along.from, along.count, pixels.data() + l);
         }
-        Group(mine, planes.plane, stretch, list, runs, unit % groups * kNear, channels, pixels.data(), image);
+        Group(mine + along.from * kLanes, planes.plane, along.count, list, runs, unit % groups * kNear, channels,
+              pixels.data(), image);
       }
     });
   }
 
-  static void Group(const float* planes, int64_t plane, int64_t stretch, const List& list, const Runs& runs,
+  static void Group(const float* planes, int64_t plane, int64_t count, const List& list, const Runs& runs,
                     int64_t near, int64_t channels, const int64_t* pixels, float* image) {
     const int64_t last = std::min(near + kNear, channels);
-    for (int64_t j = 0; j < stretch;) {
-      const int64_t left = stretch - j, tile = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    for (int64_t j = 0; j < count;) {
+      const int64_t left = count - j, tile = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
       for (int64_t v = 0; v < tile; ++v) Fetch<1>(image, channels, near, last, pixels + (j + v) * kLanes);
       for (int64_t first = near; first < last; first += kLanes) {
         const int64_t some = std::min<int64_t>(kLanes, last - first);

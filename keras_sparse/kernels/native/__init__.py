@@ -1,0 +1,83 @@
+"""A product in C++ for TensorFlow on a CPU, whose time follows the connections.
+
+`dense` and `convolution` compute what those of `kernels.gather` do, with any pattern of connections. The source is
+compiled on first use (`build`); `keras-sparse kernels` shows whether it was.
+"""
+
+import functools
+import warnings
+
+import keras
+from keras import ops
+
+from keras_sparse.kernels.native.build import NotBuilt
+
+# Computed as float32, the one type that the operations know.
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def refusal(dtype):
+    """Why the product cannot be had where it is asked for, a sentence; None if it can.
+
+    Args:
+        dtype: Name of the type in which a layer computes.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return f"It is an operation of TensorFlow, and Keras runs on {keras.backend.backend()}."
+    from keras_sparse.kernels.native import tensorflow
+
+    if tensorflow.has_accelerator():
+        return "It runs on a CPU, and TensorFlow has an accelerator."
+    if dtype not in DTYPES:
+        return f"It computes in float32, and {dtype} would be rounded."
+    if tensorflow.is_compiled_by_xla():
+        return "XLA compiles the step, and knows no operations but its own."
+    return _refusal_to_build()
+
+
+@functools.cache
+def _refusal_to_build():
+    from keras_sparse.kernels.native import tensorflow
+
+    try:
+        tensorflow.operations()
+    except NotBuilt as error:
+        if not error.is_wanted:
+            warnings.warn(
+                f"Compact layers of keras_sparse take stock operations, several times slower on this processor: {error}",
+                stacklevel=2,
+            )
+        return str(error)
+    return None
+
+
+def dense(x, values, inputs, outputs, fan_out):
+    """`x @ kernel`; arguments and result as of `kernels.gather.dense`."""
+    from keras_sparse.kernels.native import tensorflow
+
+    leading = ops.shape(x)[:-1]
+    rows = ops.reshape(ops.cast(x, "float32"), (-1, 1, 1, x.shape[-1]))
+    one_tap = ops.reshape(ops.cast(values, "float32"), (-1, 1, 1))
+    y = tensorflow.product(rows, one_tap, inputs, outputs, filters=fan_out)
+    return ops.cast(ops.reshape(y, (*leading, fan_out)), x.dtype)
+
+
+def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format):
+    """Two-dimensional convolution; arguments and result as of `kernels.gather.convolution`."""
+    from keras_sparse.kernels.native import tensorflow
+
+    image = ops.cast(x, "float32")
+    if data_format == "channels_first":
+        image = ops.transpose(image, (0, 2, 3, 1))
+    y = tensorflow.product(
+        image,
+        ops.cast(values, "float32"),
+        inputs,
+        outputs,
+        filters=filters,
+        strides=list(strides),
+        dilations=list(dilation_rate),
+        padding=padding.upper(),
+    )
+    y = ops.cast(y, x.dtype)
+    return ops.transpose(y, (0, 3, 1, 2)) if data_format == "channels_first" else y

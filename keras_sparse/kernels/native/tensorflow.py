@@ -1,0 +1,95 @@
+"""TensorFlow only: the operations of `operations.cc`, and their gradients.
+
+On other backends, on GPUs and under XLA the stock ways take over; `kernels.native.refusal` says so.
+"""
+
+import functools
+
+import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # no public name says it
+
+from keras_sparse.kernels.native.build import library_path
+
+FORWARD = "KerasSparseProduct"
+TO_INPUTS = "KerasSparseProductGradientToInputs"
+TO_VALUES = "KerasSparseProductGradientToValues"
+ATTRIBUTES = ("strides", "dilations", "padding")
+
+
+@functools.cache
+def operations():
+    """The module of the three operations; built and loaded when it is asked for first.
+
+    Raises:
+        NotBuilt: If there is no compiler, or it fails.
+    """
+    module = tf.load_op_library(str(library_path(tf.__version__, flags())))
+    tf.RegisterGradient(FORWARD)(_gradient_of_forward)
+    tf.RegisterGradient(TO_INPUTS)(_gradient_of_to_inputs)
+    tf.RegisterGradient(TO_VALUES)(_gradient_of_to_values)
+    return module
+
+
+def flags():
+    """What a compiler must be told to build for this TensorFlow."""
+    return [*tf.sysconfig.get_compile_flags(), *tf.sysconfig.get_link_flags()]
+
+
+def is_compiled_by_xla():
+    """Whether what is computed now is traced for XLA, which knows no operations but its own."""
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def has_accelerator():
+    """Whether TensorFlow would put a layer on anything but a CPU."""
+    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+
+
+def product(x, values, inputs, outputs, **arguments):
+    """`(batch, height, width, channels)` to `(batch, new height, new width, filters)`, float32."""
+    return operations().keras_sparse_product(x=x, values=values, inputs=inputs, outputs=outputs, **arguments)
+
+
+# Each product is linear in two tensors, and the gradient of one is the others: so all derivatives are there.
+
+
+def _to_inputs(shape, dy, values, inputs, outputs, arguments):
+    return operations().keras_sparse_product_gradient_to_inputs(
+        x_shape=shape, dy=dy, values=values, inputs=inputs, outputs=outputs, **arguments
+    )
+
+
+def _to_values(x, dy, inputs, outputs, kernel_size, arguments):
+    return operations().keras_sparse_product_gradient_to_values(
+        x=x, dy=dy, inputs=inputs, outputs=outputs, kernel_size=kernel_size, **arguments
+    )
+
+
+def _arguments(op):
+    # TensorFlow gives strings as bytes when a graph is run eagerly.
+    return {name: op.get_attr(name) for name in ATTRIBUTES}
+
+
+def _gradient_of_forward(op, dy):
+    x, values, inputs, outputs = op.inputs
+    arguments = _arguments(op)
+    dx = _to_inputs(tf.shape(x), dy, values, inputs, outputs, arguments)
+    dvalues = _to_values(x, dy, inputs, outputs, values.shape[1:].as_list(), arguments)
+    return dx, dvalues, None, None
+
+
+def _gradient_of_to_inputs(op, ddx):
+    _, dy, values, inputs, outputs = op.inputs
+    arguments = _arguments(op)
+    filters = dy.shape[-1]
+    ddy = product(ddx, values, inputs, outputs, filters=filters, **arguments)
+    dvalues = _to_values(ddx, dy, inputs, outputs, values.shape[1:].as_list(), arguments)
+    return None, ddy, dvalues, None, None
+
+
+def _gradient_of_to_values(op, dvalues):
+    x, dy, inputs, outputs = op.inputs
+    arguments = _arguments(op)
+    dx = _to_inputs(tf.shape(x), dy, dvalues, inputs, outputs, arguments)
+    ddy = product(x, dvalues, inputs, outputs, filters=dy.shape[-1], **arguments)
+    return dx, ddy, None, None
