@@ -34,11 +34,19 @@ struct Runs {
   }
 };
 
-// Which channels a channel gathers, and with which values.
+constexpr int64_t kNear = 64;  // channels that are written at the same time
+
+// The connections in the order in which they are walked.
+//
+// With one position to a connection, channel by channel that is written: its sums stay in registers. With several, all
+// that a few channels read from the same channel come together: what is read stays in the fastest cache, sums come and
+// go. Either way it is the positions of a connection that share what they read.
 struct List {
-  std::vector<int64_t> starts;  // of each channel that is written, and the end
+  bool is_by_source;
+  std::vector<int64_t> starts;  // of each channel that is written, or of each `kNear` of them, and the end
   const int32_t* sources;
-  int64_t source_step;  // from one connection to the next
+  const int32_t* targets;  // where it is by source: which of the `kNear`
+  int64_t index_step;      // from one connection to the next
   const float* values;
   int64_t value_step;
 };
@@ -58,20 +66,40 @@ inline __attribute__((always_inline)) void AddRun(const float* from, const float
   }
 }
 
-// `tile` vectors of the sum over connections [begin, end) of `list`; `planes` points to the tile in the first plane.
 template <int tile>
-inline void Gather(const float* planes, int64_t plane, const List& list, int64_t begin, int64_t end, const Runs& runs,
-                   Vec* result) {
-  Vec sums[tile] = {};
-  for (int64_t i = begin; i < end; ++i) {
-    const float* from = planes + list.sources[i * list.source_step] * plane;
-    const float* values = list.values + i * list.value_step;
-    for (const Run& run : runs.of[3]) AddRun<tile, 3>(from, values, run, sums);
-    for (const Run& run : runs.of[2]) AddRun<tile, 2>(from, values, run, sums);
-    for (const Run& run : runs.of[1]) AddRun<tile, 1>(from, values, run, sums);
+inline __attribute__((always_inline)) void AddConnection(const float* from, const float* values, const Runs& runs,
+                                                         Vec* sums) {
+  for (const Run& run : runs.of[3]) AddRun<tile, 3>(from, values, run, sums);
+  for (const Run& run : runs.of[2]) AddRun<tile, 2>(from, values, run, sums);
+  for (const Run& run : runs.of[1]) AddRun<tile, 1>(from, values, run, sums);
+}
+
+// `tile` vectors of each of the channels [first, last), which are `kNear` at most, and their group that with number
+// `first / kNear`; `planes` points to the tile in the first plane.
+template <int tile>
+inline void Gather(const float* planes, int64_t plane, const List& list, int64_t first, int64_t last, const Runs& runs,
+                   Vec (*results)[kTile]) {
+  if (!list.is_by_source) {
+    for (int64_t channel = first; channel < last; ++channel) {
+      Vec sums[tile] = {};
+      for (int64_t i = list.starts[channel]; i < list.starts[channel + 1]; ++i)
+        AddConnection<tile>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, runs,
+                            sums);
+      std::copy_n(sums, tile, results[channel - first]);
+    }
+    return;
   }
+  for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
+  for (int64_t i = list.starts[first / kNear]; i < list.starts[first / kNear + 1]; ++i) {
+    Vec* result = results[list.targets[i * list.index_step]];
+    Vec sums[tile];
 #pragma GCC unroll 8
-  for (int v = 0; v < tile; ++v) result[v] = sums[v];
+    for (int v = 0; v < tile; ++v) sums[v] = result[v];
+    AddConnection<tile>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, runs,
+                        sums);
+#pragma GCC unroll 8
+    for (int v = 0; v < tile; ++v) result[v] = sums[v];
+  }
 }
 
 template <int step, std::size_t... k>
@@ -90,34 +118,40 @@ inline Vec Fold(Vec a) {
     return a;
 }
 
-// The sums over the lanes of four vectors, in the first four lanes.
-inline Vec LaneSums(Vec a, Vec b, Vec c, Vec d) {
-  constexpr auto all = std::make_index_sequence<kLanes>();
-  return Fold<4>(Merge<2>(Merge<1>(a, b, all), Merge<1>(c, d, all), all));
+// The sums over the lanes of `n` vectors, a power of two, in the first `n` lanes.
+template <int n, int step = 1>
+inline Vec LaneSums(const Vec* vectors) {
+  if constexpr (n == 1) {
+    return Fold<step>(vectors[0]);
+  } else {
+    Vec pairs[n / 2];
+#pragma GCC unroll 4
+    for (int k = 0; k < n / 2; ++k)
+      pairs[k] = Merge<step>(vectors[2 * k], vectors[2 * k + 1], std::make_index_sequence<kLanes>());
+    return LaneSums<n / 2, 2 * step>(pairs);
+  }
 }
 
-// Products with `count` vectors of one plane: of `n` other planes each, or of a run in one.
-inline void DotsOfFour(const float* with, const float* const* reads, int64_t count, float* dots) {
-  Vec sums[4] = {}, more[4] = {};
-  int64_t j = 0;
-  for (; j + 1 < count; j += 2) {
-    const Vec w = Load(with + j * kLanes), u = Load(with + (j + 1) * kLanes);
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) {
-      sums[k] += w * Load(reads[k] + j * kLanes);
-      more[k] += u * Load(reads[k] + (j + 1) * kLanes);
-    }
-  }
-  if (j < count) {
+constexpr int kMany = 4;
+
+// Products of `count` vectors of one plane with those of `kMany` others, in the first lanes.
+inline Vec DotsOfMany(const float* with, const float* const* reads, int64_t count) {
+  // Two sums each: a sum does not wait for the one before.
+  Vec sums[2][kMany] = {};
+  for (int64_t j = 0; j < count; ++j) {
     const Vec w = Load(with + j * kLanes);
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) sums[k] += w * Load(reads[k] + j * kLanes);
-  }
-  const Vec all = LaneSums(sums[0] + more[0], sums[1] + more[1], sums[2] + more[2], sums[3] + more[3]);
+    for (int k = 0; k < kMany; ++k) sums[0][k] += w * Load(reads[k] + j * kLanes);
+    if (++j == count) break;
+    const Vec next = Load(with + j * kLanes);
 #pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) dots[k] = all[k];
+    for (int k = 0; k < kMany; ++k) sums[1][k] += next * Load(reads[k] + j * kLanes);
+  }
+  for (int k = 0; k < kMany; ++k) sums[0][k] += sums[1][k];
+  return LaneSums<kMany>(sums[0]);
 }
 
+// Products of `count` vectors with the `n` stretches of a plane that a run reads.
 template <int n>
 inline void DotsOfRun(const float* with, const float* x, int64_t count, float* dots) {
   // Four sums each, so that no sum waits for the one before.
@@ -138,7 +172,7 @@ inline void DotsOfRun(const float* with, const float* x, int64_t count, float* d
     for (int k = 0; k < n; ++k) sums[0][k] += Load(with + j * kLanes) * Load(x + (j + k) * kLanes);
   Vec total[4] = {};
   for (int k = 0; k < n; ++k) total[k] = (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]);
-  const Vec all = LaneSums(total[0], total[1], total[2], total[3]);
+  const Vec all = LaneSums<4>(total);
   for (int k = 0; k < n; ++k) dots[k] = all[k];
 }
 

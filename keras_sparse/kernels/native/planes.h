@@ -125,8 +125,6 @@ struct Shape {
   }
 };
 
-constexpr int64_t kNear = 64;  // channels that are read, or written, before the next pixel: more would be too many pages
-
 // Asks for some channels of `kLanes` pixels before they are read, or written: they lie where no processor would look.
 template <int write>
 inline void Fetch(const float* image, int64_t channels, int64_t first, int64_t last, const int64_t* pixels) {
@@ -138,10 +136,11 @@ inline void Fetch(const float* image, int64_t channels, int64_t first, int64_t l
 // From pixels of `channels` numbers to planes of `count` vectors, `plane` floats apart; `kLanes` pixels to a vector.
 inline void Pack(const float* image, int64_t channels, int64_t first, int64_t last, const int64_t* pixels,
                  int64_t count, int64_t plane, float* planes) {
-  for (int64_t near = first; near < last; near += kNear) {
+  constexpr int64_t kAtOnce = 64;  // channels of a pixel: with more, too many pages would be open
+  for (int64_t near = first; near < last; near += kAtOnce) {
     for (int64_t j = 0; j < count; ++j) {
-      Fetch<0>(image, channels, near, std::min(near + kNear, last), pixels + std::min(j + 2, count - 1) * kLanes);
-      for (int64_t c = near; c < std::min(near + kNear, last); c += kLanes) {
+      Fetch<0>(image, channels, near, std::min(near + kAtOnce, last), pixels + std::min(j + 2, count - 1) * kLanes);
+      for (int64_t c = near; c < std::min(near + kAtOnce, last); c += kLanes) {
         const int64_t some = std::min<int64_t>(kLanes, last - c);
         Vec square[kLanes];
 #pragma GCC unroll 16

@@ -92,7 +92,7 @@ class Product {
   // `y`: (batch, out, out, filters).
   void Forward(const float* x, const Connections& c, float* y) const {
     if (!shape_.line()) return;
-    const List list{Starts(c.outputs, c.count, shape_.filters), c.inputs, 1, c.values, taps_};
+    const List list = taps_ == 1 ? ByOutput(c) : BySource(c, c.outputs, c.inputs, shape_.filters, shape_.channels);
     const Cut cut = CutFor(shape_.channels * read_, 0);
     const Planes planes = OfImage(cut);
     Walk(planes, cut, list, RunsForward(planes), shape_.filters, y,
@@ -103,7 +103,7 @@ class Product {
   // `dx`: (batch, in, in, channels).
   void GradientToInputs(const float* dy, const Connections& c, float* dx) const {
     if (!shape_.line()) return;
-    const List list = SortedByInput(c);
+    const List list = taps_ == 1 ? ByInput(c) : BySource(c, c.inputs, c.outputs, shape_.channels, shape_.filters);
     const Cut cut = CutFor(shape_.filters, 0);
     const Planes planes(shape_.filters, cut, -high_, high_ - low_, 1);
     for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
@@ -173,26 +173,48 @@ class Product {
     return std::min({workers_, units, vectors / kWorthAThread + 1});
   }
 
-  static std::vector<int64_t> Starts(const int32_t* sorted, int64_t count, int64_t channels) {
-    std::vector<int64_t> starts(channels + 1);
-    for (int64_t c = 0; c <= channels; ++c) starts[c] = std::lower_bound(sorted, sorted + count, c) - sorted;
-    return starts;
+  // As they come.
+  List ByOutput(const Connections& c) const {
+    std::vector<int64_t> starts(shape_.filters + 1);
+    for (int64_t o = 0; o <= shape_.filters; ++o)
+      starts[o] = std::lower_bound(c.outputs, c.outputs + c.count, o) - c.outputs;
+    return List{false, std::move(starts), c.inputs, nullptr, 1, c.values, taps_};
   }
 
-  List SortedByInput(const Connections& c) const {
-    std::vector<int64_t> starts(shape_.channels + 1);
-    for (int64_t i = 0; i < c.count; ++i) ++starts[c.inputs[i] + 1];
-    for (int64_t i = 0; i < shape_.channels; ++i) starts[i + 1] += starts[i];
+  List ByInput(const Connections& c) const {
+    return Sorted<1>(c, shape_.channels, [&](int64_t i) { return c.inputs[i]; },
+                  [&](int64_t i, int32_t* to) { to[0] = c.outputs[i]; });
+  }
+
+  // Those to the first `kNear` of `targets` first, and within them by source.
+  List BySource(const Connections& c, const int32_t* targets, const int32_t* sources, int64_t writes,
+                int64_t reads) const {
+    const int64_t groups = (writes + kNear - 1) / kNear;
+    List list = Sorted<2>(c, groups * reads, [&](int64_t i) { return targets[i] / kNear * reads + sources[i]; },
+                       [&](int64_t i, int32_t* to) { to[0] = sources[i], to[1] = targets[i] % kNear; });
+    list.is_by_source = true;
+    for (int64_t g = 0; g <= groups; ++g) list.starts[g] = list.starts[g * reads];
+    return list;
+  }
+
+  // Copies in the order of a key in [0, keys), each with its values: memory is written at one place per key.
+  template <int indices, typename Key, typename Index>
+  List Sorted(const Connections& c, int64_t keys, const Key& key, const Index& index) const {
+    std::vector<int64_t> starts(keys + 1);
+    for (int64_t i = 0; i < c.count; ++i) ++starts[key(i) + 1];
+    for (int64_t k = 0; k < keys; ++k) starts[k + 1] += starts[k];
     std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    // Each with its values in one place: there are as many places to write to as inputs.
-    const int64_t step = taps_ + 1;
+    const int64_t step = taps_ + indices;
     float* sorted = allocate_(std::max<int64_t>(c.count * step, 1));
     for (int64_t i = 0; i < c.count; ++i) {
-      float* to = sorted + next[c.inputs[i]]++ * step;
-      std::memcpy(to, c.outputs + i, sizeof(int32_t));
-      std::copy_n(c.values + i * taps_, taps_, to + 1);
+      float* to = sorted + next[key(i)]++ * step;
+      int32_t own[indices];
+      index(i, own);
+      std::memcpy(to, own, sizeof(own));
+      for (int64_t t = 0; t < taps_; ++t) to[indices + t] = c.values[i * taps_ + t];
     }
-    return List{std::move(starts), reinterpret_cast<const int32_t*>(sorted), step, sorted + 1, step};
+    const int32_t* sources = reinterpret_cast<const int32_t*>(sorted);
+    return List{false, std::move(starts), sources, sources + 1, step, sorted + indices, step};
   }
 
   Planes OfImage(const Cut& cut) const { return Planes(shape_.channels, cut, low_, high_ - low_, read_); }
@@ -232,7 +254,8 @@ class Product {
     const int64_t groups = (channels + kNear - 1) / kNear, units = cut.bands * cut.steps * groups;
     // Groups have unlike numbers of connections; a group costs something even if it has none.
     const auto cost = [&](int64_t group) {
-      return list.starts[std::min(group * kNear, channels)] * taps_ + group * 4 * kNear;
+      const int64_t before = list.starts[list.is_by_source ? group : std::min(group * kNear, channels)];
+      return before * taps_ + group * 4 * kNear;
     };
     const int64_t step_cost = cost(groups), total = step_cost * cut.bands * cut.steps;
     const auto unit_at = [&](int64_t share) {  // the first unit at or beyond a share of the cost
@@ -272,25 +295,21 @@ class Product {
     for (int64_t j = 0; j < count;) {
       const int64_t left = count - j, tile = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
       for (int64_t v = 0; v < tile; ++v) Fetch<1>(image, channels, near, last, pixels + (j + v) * kLanes);
+      const float* from = planes + j * kLanes;
+      Vec sums[kNear][kTile];
+      switch (tile) {
+        case 8: Gather<8>(from, plane, list, near, last, runs, sums); break;
+        case 4: Gather<4>(from, plane, list, near, last, runs, sums); break;
+        case 2: Gather<2>(from, plane, list, near, last, runs, sums); break;
+        default: Gather<1>(from, plane, list, near, last, runs, sums);
+      }
       for (int64_t first = near; first < last; first += kLanes) {
         const int64_t some = std::min<int64_t>(kLanes, last - first);
-        Vec squares[kTile][kLanes];
-        for (int64_t k = 0; k < kLanes; ++k) {
-          Vec sums[kTile] = {};
-          if (k < some) {
-            const float* from = planes + j * kLanes;
-            const int64_t begin = list.starts[first + k], end = list.starts[first + k + 1];
-            switch (tile) {
-              case 8: Gather<8>(from, plane, list, begin, end, runs, sums); break;
-              case 4: Gather<4>(from, plane, list, begin, end, runs, sums); break;
-              case 2: Gather<2>(from, plane, list, begin, end, runs, sums); break;
-              default: Gather<1>(from, plane, list, begin, end, runs, sums);
-            }
-          }
-          for (int64_t v = 0; v < tile; ++v) squares[v][k] = sums[v];
+        for (int64_t v = 0; v < tile; ++v) {
+          Vec square[kLanes] = {};
+          for (int64_t k = 0; k < some; ++k) square[k] = sums[first - near + k][v];
+          Unpack(square, some, pixels + (j + v) * kLanes, channels, first, image);
         }
-        for (int64_t v = 0; v < tile; ++v)
-          Unpack(squares[v], some, pixels + (j + v) * kLanes, channels, first, image);
       }
       j += tile;
     }
@@ -299,16 +318,16 @@ class Product {
   // Adds the products of what is read with what is written, connection by connection.
   void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane, const Connections& c,
                int64_t begin, int64_t end, const Runs& runs, int64_t count, float* sums) const {
-    float dots[4];
-    const float* reads[4];
-    float* to[4];
+    float dots[kLanes];
+    const float* reads[kMany];
+    float* to[kMany];
     for (int64_t i = begin; i < end;) {
       const int32_t output = c.outputs[i];
       const float* with = result + output * result_plane;
       int waiting = 0;  // single positions, of any connections to this output
       const auto flush = [&] {
-        for (int k = waiting; k < 4; ++k) reads[k] = reads[0];
-        DotsOfFour(with, reads, count, dots);
+        for (int k = waiting; k < kMany; ++k) reads[k] = reads[0];
+        Store(dots, DotsOfMany(with, reads, count));
         for (int k = 0; k < waiting; ++k) *to[k] += dots[k];
         waiting = 0;
       };
@@ -326,7 +345,7 @@ class Product {
         for (const Run& run : runs.of[1]) {
           reads[waiting] = x + run.offset;
           to[waiting++] = own + run.value[0];
-          if (waiting == 4) flush();
+          if (waiting == kMany) flush();
         }
       }
       if (waiting) flush();
