@@ -6,6 +6,7 @@ keras-sparse export runs/first/best.keras --output exported
 keras-sparse profile --model resnet --depth 56
 keras-sparse models
 keras-sparse topologies --fan-in 784 --fan-out 300
+keras-sparse kernels                                  # how sparse products are computed here
 """
 
 import argparse
@@ -13,11 +14,12 @@ import os
 import sys
 
 from keras_sparse import __version__
-from keras_sparse.commands import export, models, profile, prune, topologies, train
+from keras_sparse.commands import export, kernels, models, profile, prune, topologies, train
+from keras_sparse.kernels.native.not_built import NotBuilt
 
 
 def main(argv=None):
-    """Runs the command; returns its exit code: 0, or 2 with one message for arguments that cannot be used."""
+    """Runs the command; returns its exit code: 0, or 2 with one message for what cannot be done."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -29,7 +31,7 @@ def main(argv=None):
         # The reader of the output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NotBuilt) as error:
         if os.environ.get("KERAS_SPARSE_TRACEBACK"):
             raise
         print(f"keras-sparse {arguments.command}: error: {error}", file=sys.stderr)
@@ -48,7 +50,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, prune, export, profile, models, topologies):
+    for command in (train, prune, export, profile, models, topologies, kernels):
         command.add(commands)
     return parser
 

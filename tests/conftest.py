@@ -34,3 +34,16 @@ def data_dir():
     if not folder.is_dir():
         pytest.skip(f"no prepared data sets in {folder}; set KERAS_SPARSE_DATA_DIR to test on them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def native_library():
+    """The library of TensorFlow operations, from the tester's own cache."""
+    from keras_sparse.kernels.native import build
+    from keras_sparse.kernels.native.not_built import NotBuilt
+    from keras_sparse.kernels.native.tensorflow import framework
+
+    try:
+        return build.library_path(framework())
+    except NotBuilt as error:
+        pytest.skip(str(error))

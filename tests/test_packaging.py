@@ -239,6 +239,15 @@ def test_wheel_holds_the_licence_and_no_tests(distributions):
     assert "keras_sparse/applications/sparsenet.py" in names
 
 
+def test_native_sources_are_where_they_are_compiled(environment, tmp_path):
+    _, python = environment
+    code = "from keras_sparse.kernels.native.build import SOURCES; print(*(file.name for file in SOURCES.iterdir()))"
+    installed = call(python, "-c", code, cwd=tmp_path, backend="numpy").split()
+    sources = {file.name for file in (ROOT / "keras_sparse" / "kernels" / "native").glob("*.[ch]*")}
+    assert "operations.cc" in sources
+    assert sources <= set(installed)
+
+
 def test_import_is_quick():
     """Not a stopwatch: nothing heavy is imported beyond what `import keras` itself brings."""
     code = "import sys, keras; before = set(sys.modules); import keras_sparse; print(*set(sys.modules) - before)"

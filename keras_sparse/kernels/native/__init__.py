@@ -1,7 +1,13 @@
-"""A product in C++ for TensorFlow on a CPU, whose time follows the connections.
+"""The product with a sparse kernel in C++, as operations of TensorFlow for a CPU, compiled where they run.
 
-`dense` and `convolution` compute what those of `kernels.gather` do, with any pattern of connections. The source is
-compiled on first use (`build`); `keras-sparse kernels` shows whether it was.
+    operations.cc, product.h, gather.h, planes.h    the product
+    check.cc        the product beside plain loops; check.py: under sanitizers
+    build.py        the compiled library: from the cache, or built once
+    cache.py        where compiled files lie; trust.py: whether that is safe
+    compiler.py     the C++ compiler; processor.py: what it may compile for
+    tensorflow.py   the operations and their gradients
+
+`dense` and `convolution` compute what those of `kernels.gather` do, with any pattern of connections.
 """
 
 import functools
@@ -10,7 +16,8 @@ import warnings
 import keras
 from keras import ops
 
-from keras_sparse.kernels.native.build import NotBuilt
+from keras_sparse.kernels.native.build import refused
+from keras_sparse.kernels.native.not_built import NotBuilt
 
 # Computed as float32, the one type that the operations know.
 DTYPES = ("float32", "bfloat16", "float16")
@@ -42,11 +49,8 @@ def _refusal_to_build():
     try:
         tensorflow.operations()
     except NotBuilt as error:
-        if not error.is_wanted:
-            warnings.warn(
-                f"Compact layers of keras_sparse take stock operations, several times slower on this processor: {error}",
-                stacklevel=2,
-            )
+        if refused() is None:  # else someone wants it so
+            warnings.warn(str(error), stacklevel=2)
         return str(error)
     return None
 

@@ -8,7 +8,8 @@ import functools
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # no public name says it
 
-from keras_sparse.kernels.native.build import library_path
+from keras_sparse.kernels.native.build import Framework, library_path
+from keras_sparse.kernels.native.not_built import NotBuilt
 
 FORWARD = "KerasSparseProduct"
 TO_INPUTS = "KerasSparseProductGradientToInputs"
@@ -21,18 +22,29 @@ def operations():
     """The module of the three operations; built and loaded when it is asked for first.
 
     Raises:
-        NotBuilt: If there is no compiler, or it fails.
+        NotBuilt: If it cannot be built or loaded.
     """
-    module = tf.load_op_library(str(library_path(tf.__version__, flags())))
+    path = library_path(framework())
+    try:
+        module = tf.load_op_library(str(path))
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise NotBuilt(
+            f"TensorFlow cannot load {path} ({error})",
+            "Another machine may have built it: `keras-sparse kernels --clean`, then start again.",
+        ) from error
     tf.RegisterGradient(FORWARD)(_gradient_of_forward)
     tf.RegisterGradient(TO_INPUTS)(_gradient_of_to_inputs)
     tf.RegisterGradient(TO_VALUES)(_gradient_of_to_values)
     return module
 
 
-def flags():
-    """What a compiler must be told to build for this TensorFlow."""
-    return [*tf.sysconfig.get_compile_flags(), *tf.sysconfig.get_link_flags()]
+def framework():
+    """The `Framework` that `build.library_path` takes."""
+    return Framework(
+        version=f"{tf.version.VERSION} {tf.version.GIT_VERSION}",  # of two builds of one version, a library fits one
+        compile_flags=tuple(tf.sysconfig.get_compile_flags()),
+        link_flags=tuple(tf.sysconfig.get_link_flags()),
+    )
 
 
 def is_compiled_by_xla():
