@@ -3,6 +3,7 @@
 >>> print(profile(keras_sparse.applications.SparseNet(40, 12, bottleneck=True)))
 """
 
+import collections
 import dataclasses
 import itertools
 import math
@@ -29,6 +30,8 @@ class ProfileRow:
         macs: Multiply-adds per example; None where unknown.
         dense_macs: The same without sparsity.
         activation_bytes: Memory of the output for one example.
+        implementation: How the product with its sparse kernel is computed, "masked" or a name in
+            `kernels.IMPLEMENTATIONS`; None for other layers.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ProfileRow:
     macs: int | None
     dense_macs: int | None
     activation_bytes: int
+    implementation: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Profile:
         rows = [
             (
                 _label(row.name),
-                row.kind,
+                row.kind if row.implementation in (None, "masked") else f"{row.kind}/{row.implementation}",
                 "x".join(map(str, row.output_shape)) or "scalar",
                 short(row.stored_parameters),
                 short(row.connected_parameters),
@@ -122,6 +126,10 @@ class Profile:
             f"MACs dense-equivalent        {self.dense_macs:>16,}",
             f"activations per example      {self.activation_bytes:>16,} bytes",
         ]
+        used = collections.Counter(row.implementation for row in self.rows if row.implementation)
+        if used:
+            words = ", ".join(f"{name} {count}" for name, count in sorted(used.items()))
+            lines.append(f"sparse products              {words}")
         if self.uncounted:
             lines += textwrap.wrap(f"MACs not counted for: {', '.join(self.uncounted)}", 100, subsequent_indent="  ")
         return lines
@@ -166,6 +174,7 @@ def profile(model, input_shape=None):
                 macs=macs,
                 dense_macs=dense_macs,
                 activation_bytes=activation_bytes,
+                implementation=next((x.implementation_in_use for x in owners if isinstance(x, SparseKernel)), None),
             )
         )
 

@@ -55,10 +55,11 @@ class MaskedConv(SparseKernel):
         format="masked",
         block_size=1,
         seed=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(filters, kernel_size, **kwargs)
-        self._connect(sparsity, topology, format, block_size, seed)
+        self._connect(sparsity, topology, format, block_size, seed, implementation)
 
     @property
     def has_compact_format(self):
@@ -98,7 +99,7 @@ class MaskedConv(SparseKernel):
             return super().convolution_op(inputs, self._masked_kernel(training=False))
         patches = self._patches(inputs)
         indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
-        outputs = compact.dense(patches, ops.convert_to_tensor(kernel), *indices, self.filters)
+        outputs = compact.dense(patches, ops.convert_to_tensor(kernel), *indices, self.filters, self.implementation_in_use)
         return ops.moveaxis(outputs, -1, 1) if self.data_format == "channels_first" else outputs
 
     def _patches(self, inputs):

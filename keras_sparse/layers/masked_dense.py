@@ -39,10 +39,18 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
     """
 
     def __init__(
-        self, units, sparsity=0.9, topology="random_fan_in", format="masked", block_size=1, seed=None, **kwargs
+        self,
+        units,
+        sparsity=0.9,
+        topology="random_fan_in",
+        format="masked",
+        block_size=1,
+        seed=None,
+        implementation="auto",
+        **kwargs,
     ):
         super().__init__(units, **kwargs)
-        self._connect(sparsity, topology, format, block_size, seed)
+        self._connect(sparsity, topology, format, block_size, seed, implementation)
 
     positions = ()
 
@@ -54,7 +62,7 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
             x = ops.matmul(inputs, self._masked_kernel(training))
         else:
             indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
-            x = compact.dense(inputs, ops.convert_to_tensor(self._kernel), *indices, self.units)
+            x = compact.dense(inputs, ops.convert_to_tensor(self._kernel), *indices, self.units, self.implementation_in_use)
         if self.bias is not None:
             x = ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)

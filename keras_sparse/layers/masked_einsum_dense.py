@@ -47,10 +47,11 @@ class MaskedEinsumDense(SparseKernel, keras.layers.EinsumDense):
         format="masked",
         block_size=1,
         seed=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(equation, output_shape, **kwargs)
-        self._connect(sparsity, topology, format, block_size, seed)
+        self._connect(sparsity, topology, format, block_size, seed, implementation)
 
     positions = ()
     has_compact_format = False

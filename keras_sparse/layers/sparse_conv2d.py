@@ -52,6 +52,7 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
         format="masked",
         block_size=1,
         seed=None,
+        implementation="auto",
         **kwargs,
     ):
         super().__init__(filters, kernel_size, **kwargs)
@@ -61,7 +62,7 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
                 "Pass the groups as connections: topology=np.kron(np.eye(groups), np.ones((inputs, outputs))) with "
                 "the inputs and outputs of one group.",
             )  # fmt: skip
-        self._connect(sparsity, topology, format, block_size, seed)
+        self._connect(sparsity, topology, format, block_size, seed, implementation)
 
     @property
     def positions(self):
@@ -89,4 +90,5 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
             self.padding,
             self.dilation_rate,
             self.data_format,
+            self.implementation_in_use,
         )

@@ -1,10 +1,13 @@
 """What `MaskedDense` and `SparseConv2D` share: connections, the two formats, saving."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_sparse import checks, topologies
+from keras_sparse.kernels import choice
 from keras_sparse.kernels.masked import Guard, counts_passes, in_product, masked
 from keras_sparse.layers.connected_initializer import WITHOUT_SHAPE, ConnectedInitializer
 from keras_sparse.layers.kernel_connections import KernelConnections
@@ -26,7 +29,10 @@ sparsity: Number in [0, 1), fraction of pairs that are not connected; for a topo
             optimizer slots take memory for the connections only.
         block_size: Integer >= 1; the topology is then one of blocks, each dense.
         seed: Integer or None, of the topology; None draws one and keeps it in the configuration. The weights are
-            drawn by the initializer, which has its own."""
+            drawn by the initializer, which has its own.
+        implementation: How a compact layer computes its product: "native", "blocked", "gather", "scattered" (see
+            `keras_sparse.kernels`), or "auto", the fastest by estimate. What cannot be had where the layer runs is
+            replaced by what can, with a warning if it was asked for by name."""
 
 
 class SparseKernel(KernelConnections):
@@ -49,7 +55,7 @@ class SparseKernel(KernelConnections):
     def _mask_shape(self, input_shape):
         return self._fans(input_shape)
 
-    def _connect(self, sparsity, topology, format, block_size, seed):
+    def _connect(self, sparsity, topology, format, block_size, seed, implementation="auto"):
         self.format = checks.choice("format", format, self, FORMATS)
         given = {"sparsity": sparsity, "block_size": block_size, "seed": seed}
         self._topology_name = topology if isinstance(topology, str) else None
@@ -72,6 +78,7 @@ class SparseKernel(KernelConnections):
                     )  # fmt: skip
         self.sparsity = getattr(self.topology, "sparsity", None)
         self.block_size, self.seed = self.topology.block_size, self.topology.seed
+        self.implementation = choice.check(implementation, self.format, self.block_size, owner=self)
         self._restored_pairs = self._guard = self._movement = None
         self._had_movement = False
         if self.format == "compact":
@@ -212,6 +219,14 @@ class SparseKernel(KernelConnections):
     # The kernel in the product
 
     @property
+    def implementation_in_use(self):
+        """Name of the implementation that computes the product: "masked", or one of `kernels.IMPLEMENTATIONS`."""
+        if self.format == "masked":
+            return "masked"
+        workload = choice.Workload(self._inputs.shape[0], math.prod(self.positions), *self._size, self.block_size)
+        return choice.choose(self.implementation, workload, self.compute_dtype)
+
+    @property
     def kernel(self):
         """The trained variable: dense in the masked format, `values` in the compact one.
 
@@ -324,6 +339,7 @@ class SparseKernel(KernelConnections):
             "format": self.format,
             "block_size": self.block_size,
             "seed": self.seed,
+            "implementation": self.implementation,
         }
 
 

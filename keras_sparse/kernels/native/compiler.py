@@ -14,11 +14,11 @@ from keras_sparse.kernels.native.not_built import NotBuilt
 NAMES = ("g++", "clang++")
 INSTALL = (
     "Install one: `apt-get install g++` (Debian, Ubuntu), `dnf install gcc-c++` (Fedora, RHEL) or `conda install "
-    "gxx_linux-64`; it must be GCC 12 or newer, or clang. Or name one in the environment variable CXX."
+    "gxx_linux-64`; it must be GCC 11 or newer, or clang. Or name one in the environment variable CXX."
 )
-TOO_OLD = "GCC 12 or newer, or clang, is needed. Install one and name it: CXX=g++-12 or CXX=clang++."
+TOO_OLD = "GCC 11 or newer, or clang, is needed. Install one and name it: CXX=g++-12 or CXX=clang++."
 TIME_LIMIT = 300  # seconds; a build takes 8 to 20 of an idle machine
-PROBE = "#if !__has_builtin(__builtin_shufflevector)\n#error too old\n#endif\n"
+PROBE = "#if !defined(__clang__) && __GNUC__ < 11\n#error too old\n#endif\n"
 
 
 class Compiler(NamedTuple):

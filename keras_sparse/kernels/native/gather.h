@@ -105,8 +105,8 @@ inline void Gather(const float* planes, int64_t plane, const List& list, int64_t
 template <int step, std::size_t... k>
 inline Vec Merge(Vec a, Vec b, std::index_sequence<k...>) {
   // Adds neighbours at a distance of `step`; sums of `a` go to lanes without that bit, sums of `b` to lanes with it.
-  const Vec own = __builtin_shufflevector(a, b, ((k & step) ? kLanes + k : k)...);
-  const Vec other = __builtin_shufflevector(a, b, ((k & step) ? kLanes + (k ^ step) : (k ^ step))...);
+  const Vec own = Shuffle<((k & step) ? kLanes + k : k)...>(a, b);
+  const Vec other = Shuffle<((k & step) ? kLanes + (k ^ step) : (k ^ step))...>(a, b);
   return own + other;
 }
 

@@ -37,11 +37,22 @@ typedef float Unaligned __attribute__((vector_size(4 * kLanes), aligned(4), may_
 inline Vec Load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
 inline void Store(float* to, Vec value) { *reinterpret_cast<Unaligned*>(to) = value; }
 
+// Lanes of two vectors, counted through: `k` below `kLanes` is of the first.
+template <std::size_t... k>
+inline Vec Shuffle(Vec a, Vec b) {
+#if defined(__clang__) || __GNUC__ >= 12
+  return __builtin_shufflevector(a, b, k...);
+#else
+  typedef int32_t Lanes __attribute__((vector_size(4 * kLanes)));
+  return __builtin_shuffle(a, b, Lanes{k...});
+#endif
+}
+
 template <int step, std::size_t... k>
 inline void Exchange(Vec& a, Vec& b, std::index_sequence<k...>) {
   // Swaps the halves of the blocks of 2 * step numbers that lie off the diagonal.
-  const Vec low = __builtin_shufflevector(a, b, ((k & step) ? kLanes + k - step : k)...);
-  const Vec high = __builtin_shufflevector(a, b, ((k & step) ? kLanes + k : k + step)...);
+  const Vec low = Shuffle<((k & step) ? kLanes + k - step : k)...>(a, b);
+  const Vec high = Shuffle<((k & step) ? kLanes + k : k + step)...>(a, b);
   a = low;
   b = high;
 }

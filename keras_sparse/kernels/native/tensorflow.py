@@ -4,11 +4,12 @@ On other backends, on GPUs and under XLA the stock ways take over; `kernels.nati
 """
 
 import functools
+import sys
 
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # no public name says it
 
-from keras_sparse.kernels.native.build import Framework, library_path
+from keras_sparse.kernels.native.build import Framework, find_library, library_path, refused
 from keras_sparse.kernels.native.not_built import NotBuilt
 
 FORWARD = "KerasSparseProduct"
@@ -24,6 +25,8 @@ def operations():
     Raises:
         NotBuilt: If it cannot be built or loaded.
     """
+    if refused() is None and find_library(framework()) is None:
+        print("keras-sparse: compiling its native product, once on this machine (about 15 seconds) ...", file=sys.stderr)
     path = library_path(framework())
     try:
         module = tf.load_op_library(str(path))
