@@ -6,8 +6,8 @@
     python benchmarks/kernels.py --others
 
 A round is one call of each: output, gradient to the inputs, gradient to the weights, in one compiled function. The
-sides take turns in a new random order each round, on as many threads as `--threads` says; the table has medians, and how
-many times faster than the dense layer that is. "auto" is what the layer takes when it is not told. `--others` times the
+sides take turns in a new random order each round, on as many threads as `--threads` says; the table has medians, and
+how many times faster than the dense layer that is. "auto" is what the layer takes when it is not told. `--others` times the
 forward product alone, beside those of SciPy, TensorFlow and, where it is installed, PyTorch, on the same connections.
 The goals are in the issue tracker's table: 1, 3, 10 and 25% of 256 to 256 channels, or 2048 to 2048 units.
 """
@@ -173,7 +173,12 @@ def main():
     print("| layer | connections | dense (ms) | implementation | ms | times as fast | goal |")
     print("|---" * 7 + "|", flush=True)
     for case in arguments.case:
-        names = arguments.implementation or ["auto", "native", "blocked" if CASES[case][-1] > 1 else "gather", "scattered"]
+        names = arguments.implementation or [
+            "auto",
+            "native",
+            "blocked" if CASES[case][-1] > 1 else "gather",
+            "scattered",
+        ]
         for density in densities:
             keras.utils.clear_session()
             layers, x = layers_of(case, density, names)
@@ -206,7 +211,10 @@ def print_others(densities, rounds, threads):
     for density in densities:
         seconds = timed_in_turns(products_of_others(density), rounds)
         for name, value in seconds.items():
-            print(f"| {100 * density:g}% | {name} | {1000 * value:.2f} | {seconds['Keras dense'] / value:.2f} |", flush=True)
+            print(
+                f"| {100 * density:g}% | {name} | {1000 * value:.2f} | {seconds['Keras dense'] / value:.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import keras
 
 from keras_sparse import checks
 from keras_sparse.kernels import native
-from keras_sparse.kernels.compact import IMPLEMENTATIONS
+from keras_sparse.kernels.compact import HINT, IMPLEMENTATIONS, candidates
 
 AUTO = "auto"
 
@@ -52,12 +52,13 @@ def check(name, format, block_size, owner):
     checks.choice("implementation", name, owner, (AUTO, *IMPLEMENTATIONS))
     if format == "masked" and name != AUTO:
         raise checks.error(
-            "implementation", owner, "'auto' with format='masked', which has one way only", name, "Use format='compact'.",
+            "implementation", owner, "'auto' with format='masked', which has one way only", name,
+            "Use format='compact'.",
         )  # fmt: skip
-    if name not in (AUTO, *_candidates(block_size)):
+    names = (AUTO, *candidates(block_size > 1))
+    if name not in names:
         raise checks.error(
-            "implementation", owner, f"one of {', '.join((AUTO, *_candidates(block_size)))} with block_size={block_size}",
-            name, "Gathering takes single weights, a blocked product blocks.",
+            "implementation", owner, f"one of {', '.join(names)} with block_size={block_size}", name, HINT
         )  # fmt: skip
     return name
 
@@ -73,7 +74,7 @@ def choose(name, workload, dtype):
     Returns:
         Name in `IMPLEMENTATIONS`. Another than asked for only if that cannot be had, which a warning says once.
     """
-    names = _candidates(workload.block_size)
+    names = candidates(workload.block_size > 1)
     costs = COSTS["accelerator" if _has_accelerator() else "cpu"]
     if name in (AUTO, "native") and "native" in names:
         refusal = native.refusal(dtype)
@@ -88,13 +89,11 @@ def choose(name, workload, dtype):
     return min((other for other in names if other in costs), key=lambda other: workload.nanoseconds(*costs[other]))
 
 
-def _candidates(block_size):
-    return ["native", "gather", "scattered"] if block_size == 1 else ["blocked", "scattered"]
-
-
 @functools.cache
 def _warn(refusal):
-    warnings.warn(f"`implementation` is 'native', which cannot be had; another one takes its place. {refusal}", stacklevel=2)
+    warnings.warn(
+        f"`implementation` is 'native', which cannot be had; another one takes its place. {refusal}", stacklevel=2
+    )
 
 
 @functools.cache

@@ -8,9 +8,9 @@ A kernel is a tensor of values and two index vectors, sorted by output, as in `t
 """
 
 from keras_sparse import checks
-from keras_sparse.kernels import blocked, gather, scattered
+from keras_sparse.kernels import blocked, gather, native, scattered
 
-IMPLEMENTATIONS = {"gather": gather, "blocked": blocked, "scattered": scattered}
+IMPLEMENTATIONS = {"native": native, "blocked": blocked, "gather": gather, "scattered": scattered}
 
 
 def dense(x, values, inputs, outputs, fan_out, implementation=None):
@@ -55,9 +55,16 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
     return module.convolution(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format)
 
 
+def candidates(has_blocks):
+    """Names of the implementations for values with blocks, or without."""
+    return ("blocked", "scattered") if has_blocks else ("native", "gather", "scattered")
+
+
 def _module(implementation, has_blocks):
-    fitting, other = ("blocked", "gather") if has_blocks else ("gather", "blocked")
-    name = fitting if implementation is None else implementation
-    choices = tuple(known for known in IMPLEMENTATIONS if known != other)
-    hint = f"{other!r} is for values {'without' if has_blocks else 'with'} blocks." if name == other else None
-    return IMPLEMENTATIONS[checks.choice("implementation", name, "a sparse product", choices, hint)]
+    names = candidates(has_blocks)
+    if implementation is None:
+        implementation = "blocked" if has_blocks else "gather"
+    return IMPLEMENTATIONS[checks.choice("implementation", implementation, "a sparse product", names, HINT)]
+
+
+HINT = "A blocked product takes values with blocks; the native one, and gathering, take single ones."

@@ -99,7 +99,9 @@ class MaskedConv(SparseKernel):
             return super().convolution_op(inputs, self._masked_kernel(training=False))
         patches = self._patches(inputs)
         indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
-        outputs = compact.dense(patches, ops.convert_to_tensor(kernel), *indices, self.filters, self.implementation_in_use)
+        outputs = compact.dense(
+            patches, ops.convert_to_tensor(kernel), *indices, self.filters, self.implementation_in_use
+        )
         return ops.moveaxis(outputs, -1, 1) if self.data_format == "channels_first" else outputs
 
     def _patches(self, inputs):

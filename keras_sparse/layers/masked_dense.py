@@ -62,7 +62,9 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
             x = ops.matmul(inputs, self._masked_kernel(training))
         else:
             indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
-            x = compact.dense(inputs, ops.convert_to_tensor(self._kernel), *indices, self.units, self.implementation_in_use)
+            x = compact.dense(
+                inputs, ops.convert_to_tensor(self._kernel), *indices, self.units, self.implementation_in_use
+            )
         if self.bias is not None:
             x = ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)

@@ -237,9 +237,9 @@ def test_second_derivatives(block_size, degrees):
 
 def test_names_that_do_not_fit():
     pairs, (_, x, values), _ = dense_case(1, 2)
-    with pytest.raises(ValueError, match=r"'gather', 'scattered'.* Received: implementation='blocked'"):
+    with pytest.raises(ValueError, match=r"'native', 'gather', 'scattered'.* Received: implementation='blocked'"):
         dense(pairs, "blocked", pairs.fan_out)(x, values)
-    with pytest.raises(ValueError, match="one of 'gather', 'scattered'"):
+    with pytest.raises(ValueError, match="one of 'native', 'gather', 'scattered'"):
         dense(pairs, "fast", pairs.fan_out)(x, values)
 
 

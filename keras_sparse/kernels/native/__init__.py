@@ -18,6 +18,7 @@ from keras import ops
 
 from keras_sparse.kernels.native.build import refused
 from keras_sparse.kernels.native.not_built import NotBuilt
+from keras_sparse.kernels.tensorflow import compiles_with_xla
 
 # Computed as float32, the one type that the operations know.
 DTYPES = ("float32", "bfloat16", "float16")
@@ -37,7 +38,7 @@ def refusal(dtype):
         return "It runs on a CPU, and TensorFlow has an accelerator."
     if dtype not in DTYPES:
         return f"It computes in float32, and {dtype} would be rounded."
-    if tensorflow.is_compiled_by_xla():
+    if compiles_with_xla():
         return "XLA compiles the step, and knows no operations but its own."
     return _refusal_to_build()
 

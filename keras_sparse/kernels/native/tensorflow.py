@@ -7,7 +7,6 @@ import functools
 import sys
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # no public name says it
 
 from keras_sparse.kernels.native.build import Framework, find_library, library_path, refused
 from keras_sparse.kernels.native.not_built import NotBuilt
@@ -26,7 +25,9 @@ def operations():
         NotBuilt: If it cannot be built or loaded.
     """
     if refused() is None and find_library(framework()) is None:
-        print("keras-sparse: compiling its native product, once on this machine (about 15 seconds) ...", file=sys.stderr)
+        print(
+            "keras-sparse: compiling its native product, once on this machine (about 15 seconds) ...", file=sys.stderr
+        )
     path = library_path(framework())
     try:
         module = tf.load_op_library(str(path))
@@ -48,11 +49,6 @@ def framework():
         compile_flags=tuple(tf.sysconfig.get_compile_flags()),
         link_flags=tuple(tf.sysconfig.get_link_flags()),
     )
-
-
-def is_compiled_by_xla():
-    """Whether what is computed now is traced for XLA, which knows no operations but its own."""
-    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def has_accelerator():
