@@ -10,8 +10,9 @@ from keras_sparse.callbacks.gradient_batch import GradientBatch
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.callbacks.slots import slots
 from keras_sparse.gradients import loss_gradients
-from keras_sparse.patterns.ranking import count_to_cut, keep_highest
+from keras_sparse.patterns.ranking import keep_highest
 from keras_sparse.schedules import Constant, Cosine
+from keras_sparse.topologies.topology import count_to_cut
 
 GROWTH = ("random", "gradient", "momentum")
 # Under which names Keras's optimizers keep a running mean of gradients.

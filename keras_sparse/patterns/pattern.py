@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_sparse import checks
 from keras_sparse.configured import Configured
-from keras_sparse.patterns.ranking import checked_scores, count_to_cut, keep_highest_of
+from keras_sparse.patterns.ranking import checked_scores, keep_highest_of
+from keras_sparse.topologies.topology import count_to_cut
 
 
 class Pattern(Configured, ABC):
