@@ -116,17 +116,16 @@ class Prune(MovesConnections):
                 layer.add_movement(restart)
 
     def is_behind(self, step):
-        sizes = [layer.mask.size for layer in self.layers]
-        wanted = sum(size * share for size, share in zip(sizes, self._shares(self._sparsity(step)), strict=True))
-        cut = sum(sizes) - sum(layer.mask.sum() for layer in self.layers)
-        # Groups do not always divide a layer; single connections do, but for one.
-        slack = len(sizes) if isinstance(self.pattern, patterns.Unstructured) else 0.1 * sum(sizes)
-        return cut + slack < wanted
+        # A ranking by what is connected cuts what is cut already; if it must cut more, groups are missing.
+        masks = [layer.mask for layer in self.layers]
+        wanted = self._kept(masks, masks, self._sparsity(step))
+        return any((mask & ~kept).any() for mask, kept in zip(masks, wanted, strict=True))
 
     def update(self, step):
         """Cuts what the schedule wants cut at a step, in as many rounds as the criterion needs."""
         wanted = 1 - self._sparsity(step)
         before = sum(layer.mask.sum() for layer in self.layers) / sum(layer.mask.size for layer in self.layers)
+        before = max(before, wanted)  # a sparser model may still lack the pattern, and no round cuts more than the last
         for done in range(1, self.criterion.rounds + 1):
             density = before * self.criterion.density_after(done, wanted / before)
             for layer, mask in zip(self.layers, self._masks(1 - density, step), strict=True):
@@ -148,17 +147,20 @@ class Prune(MovesConnections):
 
     def _masks(self, sparsity, step):
         masks = [layer.mask for layer in self.layers]
-        scores = self._scores(masks, step)
+        kept = self._kept(self._scores(masks, step), masks, sparsity)
+        return [new & old for new, old in zip(kept, masks, strict=True)]  # what is cut stays cut
+
+    def _kept(self, scores, masks, sparsity):
+        """Which connections of layers with these scores and masks the pattern keeps."""
         if isinstance(self.pattern, patterns.Channel):
             shares = None if self.scope == "global" else self._shares(sparsity)
             if self._groups is None:  # of the model, which stays as it is until training ends
                 self._groups = ChannelGroups(self.model, self.layers)
-            kept = self._groups.masks(self.pattern, scores, sparsity, shares)
-        elif self.scope == "global":
-            kept = self.pattern.masks(scores, sparsity)
-        else:
-            kept = [self.pattern.mask(*pair) for pair in zip(scores, self._shares(sparsity), strict=True)]
-        return [new & old for new, old in zip(kept, masks, strict=True)]  # what is cut stays cut
+            return self._groups.masks(self.pattern, scores, masks, sparsity, shares)
+        if self.scope == "global":
+            return self.pattern.masks(scores, sparsity, masks)
+        parts = zip(scores, self._shares(sparsity), masks, strict=True)
+        return [self.pattern.mask(*part) for part in parts]
 
     def _scores(self, masks, step):
         """What each connection is worth, in the shape of the masks; nothing is worth less than what is cut."""

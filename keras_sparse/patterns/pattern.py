@@ -80,12 +80,29 @@ class Pattern(Configured, ABC):
             raise checks.error("shape", self, "a shape (..., inputs, outputs)", shape, "Pass the shape of a kernel.")
         return self.cut_among(math.prod(self.group_shape(shape)), sparsity)
 
-    def mask(self, scores, sparsity):
+    def is_cut(self, mask):
+        """Which groups of a kernel have nothing to lose: all of theirs is cut, or all that they could lose.
+
+        Args:
+            mask: Boolean array of the shape of the kernel, True = connected.
+
+        Returns:
+            Boolean array of the shape `group_shape(mask.shape)`.
+
+        Example:
+            >>> Block(2, 2).is_cut(np.array([[True, False, False], [False, False, False]]))
+            array([[False,  True]])
+        """
+        return self.pool(mask) == 0
+
+    def mask(self, scores, sparsity, connected=None):
         """The mask of one kernel: the groups with the lowest scores go.
 
         Args:
             scores: Array of the shape of the kernel, high = keep.
             sparsity: Number in [0, 1).
+            connected: Boolean array of the shape of the kernel, or None for all; groups that are cut already go first,
+                whatever their scores, and count.
 
         Returns:
             Boolean array of the same shape, True = connected.
@@ -93,9 +110,9 @@ class Pattern(Configured, ABC):
         Raises:
             ValueError: If a score is NaN, the array has too few axes, or the pattern cannot be that sparse.
         """
-        return self.masks([scores], sparsity)[0]
+        return self.masks([scores], sparsity, None if connected is None else [connected])[0]
 
-    def masks(self, list_of_scores, sparsity):
+    def masks(self, list_of_scores, sparsity, connected=None):
         """The masks of several kernels, whose groups are ranked together: one sparsity for all, not for each.
 
         Example:
@@ -104,6 +121,10 @@ class Pattern(Configured, ABC):
         """
         arrays = [self.checked(scores) for scores in list_of_scores]
         groups = [self.pool(scores) for scores in arrays]
+        if connected is not None:
+            groups = [
+                np.where(self.is_cut(mask), -np.inf, group) for mask, group in zip(connected, groups, strict=True)
+            ]
         total = sum(group.size for group in groups)
         kept = keep_highest_of(groups, total - self.cut_among(total, sparsity))
         return [self.spread(*pair) for pair in zip(kept, arrays, strict=True)]

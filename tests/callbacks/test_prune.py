@@ -639,6 +639,52 @@ def test_another_schedule_on_a_model_that_was_pruned_before():
     assert cut(network) == [43, 21]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "sparsity"),
+    [
+        ("unstructured", "2:4", 0.5),
+        ("2:4", "2:4", 0.5),
+        ("unstructured", "block:2x2", 0.55),
+        ("unstructured", "block:2x2", 0.3),
+        ("block:2x2", "channel", 0.5),
+    ],
+)
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_another_pattern_on_a_model_that_was_pruned_before(first, second, sparsity, scope):
+    """Its step was passed, and as many connections are cut as it wants: other ones."""
+    network = model(eager=not COMPILED)
+    fit(network, Prune(OneShot(0.45, step=1), pattern=first), epochs=1)
+    before = [layer.mask for layer in sparse_of(network)]
+    callback = Prune(OneShot(sparsity, step=1), pattern=second, scope=scope)
+    fit(network, callback, epochs=1)
+    after = [layer.mask for layer in sparse_of(network)]
+    assert all((new <= old).all() for new, old in zip(after, before, strict=True))
+    assert any((new != old).any() for new, old in zip(after, before, strict=True))
+    if second != "channel":  # the outputs of the last layer stay
+        groups = [callback.pattern.is_cut(mask) for mask in after]
+        wanted = sum(callback.pattern.groups_to_cut(mask.shape, sparsity) for mask in after)
+        assert sum(group.sum() for group in groups) >= wanted
+    fit(network, Prune(OneShot(sparsity, step=1), pattern=second, scope=scope), epochs=1)  # all is there now
+    same(network, [(None, mask) for mask in after], weights=False)
+
+
+def test_what_is_cut_counts_where_scores_are_negative():
+    """A sum of nothing is higher than a negative one: channels must not go beyond the schedule for that."""
+    network, watch = model(optimizer=keras.optimizers.SGD(0.3), eager=not COMPILED), Watch()
+    schedule = Polynomial(0.2, 0.5, begin=1, end=10, power=1, frequency=3)
+    fit(network, Prune(schedule, "movement", pattern="channel:sum"), watch)
+    channels = {step: int((~states[0][1].any(axis=0)).sum()) for step, states in watch.states.items()}
+    assert channels == {step: math.floor(8 * schedule(schedule.due(step))) for step in range(1, 13)}
+
+
+def test_rounds_on_a_model_that_is_sparser_than_wanted():
+    network = model(eager=not COMPILED)
+    fit(network, Prune(OneShot(0.8, step=0)), epochs=1)
+    fit(network, Prune(OneShot(0.3, step=5), criteria.Synflow(rounds=5), pattern="block:2x2"), epochs=1)
+    hidden = network.get_layer("hidden").mask
+    assert patterns.Block(2, 2).is_cut(hidden).sum() < 6  # of 12, of which 4 go if they are not gone already
+
+
 def test_nothing_is_due_twice():
     """A ranking that is made again at each resume would cut what was not to be cut yet."""
     calls = []
