@@ -28,6 +28,7 @@ class Pattern(Configured, ABC):
     """
 
     axes = 2  # that a kernel must have
+    takes_negative = True  # scores, and not their magnitudes alone
     max_sparsity = 1.0  # what cannot be exceeded, or reached where it is 1
 
     @abstractmethod
