@@ -8,6 +8,7 @@ from keras_sparse import allocation as allocations
 from keras_sparse import checks, criteria, patterns
 from keras_sparse.callbacks.channel_groups import ChannelGroups
 from keras_sparse.callbacks.gradient_batch import GradientBatch
+from keras_sparse.callbacks.left_dense import warn_of_left_dense
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.topologies.topology import check_sparsity
@@ -41,6 +42,10 @@ class Prune(MovesConnections):
             the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0, for "random" and the examples.
+        counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0 of the schedule. Needed for a model whose
+            layers are all made by the code of a class (subclassed, not in its configuration) when it is loaded from a
+            file to go on: no step is in such a file, and a warning says what is assumed. 0 if it was pruned from the
+            start.
 
     Raises:
         ValueError: If an argument is out of range or unknown, `data` is missing where it is needed, or the model has
@@ -67,8 +72,9 @@ class Prune(MovesConnections):
         data=None,
         batch_size=256,
         seed=0,
+        counts_from=None,
     ):
-        super().__init__(schedule, exclude, seed)
+        super().__init__(schedule, exclude, seed, counts_from)
         self.criterion = criteria.get(criterion, owner=self)
         self.scope = checks.choice("scope", scope, self, SCOPES)
         self.pattern = patterns.get(pattern, owner=self)
@@ -80,6 +86,12 @@ class Prune(MovesConnections):
             )  # fmt: skip
         target = getattr(self.schedule, "final", getattr(self.schedule, "sparsity", 0.0))
         self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
+        self._target = target
+        if self.criterion.may_be_negative and not self.pattern.takes_negative:
+            raise checks.error(
+                "pattern", self, f"one that takes negative scores with the criterion {self.criterion!r}", pattern,
+                "The sign says what should go, and a norm would lose it: take 'channel:sum'.",
+            )  # fmt: skip
         if self.criterion.gradients == "movement" and self.schedule.due(0) == 0 and self.schedule(0) > 0:
             raise checks.error(
                 "criterion", self, "one that needs no history, to cut connections at step 0", criterion,
@@ -97,7 +109,10 @@ class Prune(MovesConnections):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
+        warn_of_left_dense(self.model, self.exclude, type(self).__name__)
         self._groups = None
+        if self.scope == "layer" and self._target:
+            self._shares(self._target)  # what no layer can have is better known now than when it is due
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._clock is None:
@@ -139,11 +154,12 @@ class Prune(MovesConnections):
             )
 
     def _sparsity(self, step):
-        return check_sparsity(self.schedule(step), owner=self.schedule)
+        sparsity = check_sparsity(self.schedule(step), owner=self.schedule)
+        self.pattern.cut_among(1000, sparsity)  # as in the constructor, for functions
+        return sparsity
 
     def _shares(self, sparsity):
-        shapes = [tuple(layer.trained_kernel.shape) for layer in self.layers]
-        return self.allocation(shapes, sparsity)
+        return allocations.shares(self.allocation, self.layers, sparsity, self, self.pattern.max_sparsity)
 
     def _masks(self, sparsity, step):
         masks = [layer.mask for layer in self.layers]
