@@ -406,14 +406,37 @@ def test_train_while_connections_move(options, sparsities, tmp_path, capsys):
     assert "They differ in: prune" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("verb", "option"), [("Rewire", "--rewire set"), ("Densify", "--densify 0.5")])
+@pytest.mark.parametrize(("verb", "option"), [("rewire", "--rewire set"), ("densify", "--densify 0.5")])
 def test_a_dense_model_is_neither_rewired_nor_densified(verb, option, tmp_path, capsys):
-    assert main(f"train --model mlp --epochs 1 --examples 60 {option} --output {tmp_path} --quiet".split()) == 2
+    output = tmp_path / "out"
+    assert main(f"train --model mlp --epochs 1 --examples 60 {option} --output {output} --quiet".split()) == 2
     error = capsys.readouterr().err
-    assert f"`model` of {verb} must have" in error
-    assert "Make it sparse with `sparsify`" in error
-    # The start failed: another may take the folder.
-    assert not (tmp_path / "last.keras").exists()
+    assert f"`{verb}` of Recipe must be None for a model in which all is connected" in error
+    assert "--sparsify 0.9" in error
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("models", ["mlp", "mlp lenet5"])
+def test_times_after_the_end_are_refused_before_anything_is_written(models, tmp_path, capsys):
+    output = tmp_path / "out"
+    command = f"train --model {models} --epochs 1 --examples 60 --prune 0.5 --prune-begin 3 --output {output} --quiet"
+    assert main(command.split()) == 2
+    assert "must be at most 2, the updates of the whole run. Received: begin=3" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_prune_begins_within_the_run_or_writes_nothing(dense, tmp_path, capsys):
+    command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--begin", "50", "--quiet"]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert "must be at most 2, the updates of the whole run. Received: begin=50" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dense_model_is_pruned_and_rewired(tmp_path):
+    command = f"train --model mlp --hidden 20 --epochs 2 --examples 360 --prune 0.5 --rewire set --output {tmp_path}"
+    assert main([*command.split(), "--quiet"]) == 0
+    history = rows_of(tmp_path / "history.csv")
+    assert float(history[-1]["sparsity"]) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 import math
 
 from keras_sparse.allocation.kernel_shapes import checked
+from keras_sparse.topologies.topology import count_to_cut
 
 
 def erdos_renyi(kernel_shapes, sparsity):
     """Gives each layer a density in proportion to `(fan_in + fan_out) / (fan_in * fan_out)`.
 
-    The proportion is such that of all weights together the wanted fraction is zero. A layer that would need a density
-    above 1 is left dense, and the others share what is left.
+    All layers together keep as many weights as with `uniform`, where each has `floor(sparsity * n)` zeros of n: whole
+    weights are shared out, as in RigL and JaxPruner. A layer that would need a density above 1 is left dense, and the
+    others share what is left.
 
     Args:
         kernel_shapes: List of tuples `(..., fan_in, fan_out)`; the fans are the last two.
@@ -56,11 +58,12 @@ def erdos_renyi_kernel(kernel_shapes, sparsity):
 def _shared(shapes, sparsity, proportions):
     sizes = [math.prod(shape) for shape in shapes]
     dense = set()
+    total = sum(size - count_to_cut(size, sparsity) for size in sizes)  # as many as `uniform` keeps
     while True:
         sharing = [i for i in range(len(shapes)) if i not in dense]
         if not sharing:
             return [0.0] * len(shapes)
-        kept = (1 - sparsity) * sum(sizes) - sum(sizes[i] for i in dense)
+        kept = total - sum(sizes[i] for i in dense)
         scale = kept / sum(proportions[i] * sizes[i] for i in sharing)
         too_many = {i for i in sharing if scale * proportions[i] > 1}
         if not too_many:

@@ -44,7 +44,7 @@ class ChannelGroups:
             )
         self.read = [groups(layer, "inputs", -2) for layer in layers]
 
-    def masks(self, pattern, scores, sparsity, shares=None):
+    def masks(self, pattern, scores, connected, sparsity, shares=None):
         """The masks when the groups of lowest score are cut, and nothing reads them any more.
 
         What is left of a cut channel is its bias, and whatever normalisation makes of it: a constant, that would go on
@@ -53,6 +53,7 @@ class ChannelGroups:
         Args:
             pattern: `Channel`, which has the norm.
             scores: List of arrays of the masks' shapes, one for each layer.
+            connected: List of the masks as they are; groups that are cut already go first, and count.
             sparsity: Number in [0, 1), for one ranking over all groups, if there are no shares.
             shares: List of numbers, the sparsity of each layer; layers that are tied take the mean of theirs.
 
@@ -71,6 +72,8 @@ class ChannelGroups:
             groups, place = np.unique(ids[ids >= 0], return_inverse=True)
             power = 2 if pattern.norm == "l2" else 1  # the square of a norm is a sum, which goes on over the layers
             total = np.bincount(place, weights=worth[ids >= 0] ** power)
+            there = np.concatenate([~pattern.is_cut(connected[i]) for i in members])
+            total[np.bincount(place, weights=there[ids >= 0]) == 0] = -np.inf
             for i in members:  # each layer keeps its best one, or nothing would get through
                 own = np.isin(groups, self.components[i])
                 if (self.components[i] >= 0).all():

@@ -8,6 +8,7 @@ from keras_sparse import allocation as allocations
 from keras_sparse import checks, criteria, patterns
 from keras_sparse.callbacks.channel_groups import ChannelGroups
 from keras_sparse.callbacks.gradient_batch import GradientBatch
+from keras_sparse.callbacks.left_dense import warn_of_left_dense
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.topologies.topology import check_sparsity
@@ -41,6 +42,10 @@ class Prune(MovesConnections):
             the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0, for "random" and the examples.
+        counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0 of the schedule. Needed for a model whose
+            layers are all made by the code of a class (subclassed, not in its configuration) when it is loaded from a
+            file to go on: no step is in such a file, and a warning says what is assumed. 0 if it was pruned from the
+            start.
 
     Raises:
         ValueError: If an argument is out of range or unknown, `data` is missing where it is needed, or the model has
@@ -67,8 +72,9 @@ class Prune(MovesConnections):
         data=None,
         batch_size=256,
         seed=0,
+        counts_from=None,
     ):
-        super().__init__(schedule, exclude, seed)
+        super().__init__(schedule, exclude, seed, counts_from)
         self.criterion = criteria.get(criterion, owner=self)
         self.scope = checks.choice("scope", scope, self, SCOPES)
         self.pattern = patterns.get(pattern, owner=self)
@@ -80,6 +86,12 @@ class Prune(MovesConnections):
             )  # fmt: skip
         target = getattr(self.schedule, "final", getattr(self.schedule, "sparsity", 0.0))
         self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
+        self._target = target
+        if self.criterion.may_be_negative and not self.pattern.takes_negative:
+            raise checks.error(
+                "pattern", self, f"one that takes negative scores with the criterion {self.criterion!r}", pattern,
+                "The sign says what should go, and a norm would lose it: take 'channel:sum'.",
+            )  # fmt: skip
         if self.criterion.gradients == "movement" and self.schedule.due(0) == 0 and self.schedule(0) > 0:
             raise checks.error(
                 "criterion", self, "one that needs no history, to cut connections at step 0", criterion,
@@ -97,7 +109,10 @@ class Prune(MovesConnections):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
+        warn_of_left_dense(self.model, self.exclude, type(self).__name__)
         self._groups = None
+        if self.scope == "layer" and self._target:
+            self._shares(self._target)  # what no layer can have is better known now than when it is due
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._clock is None:
@@ -116,17 +131,16 @@ class Prune(MovesConnections):
                 layer.add_movement(restart)
 
     def is_behind(self, step):
-        sizes = [layer.mask.size for layer in self.layers]
-        wanted = sum(size * share for size, share in zip(sizes, self._shares(self._sparsity(step)), strict=True))
-        cut = sum(sizes) - sum(layer.mask.sum() for layer in self.layers)
-        # Groups do not always divide a layer; single connections do, but for one.
-        slack = len(sizes) if isinstance(self.pattern, patterns.Unstructured) else 0.1 * sum(sizes)
-        return cut + slack < wanted
+        # A ranking by what is connected cuts what is cut already; if it must cut more, groups are missing.
+        masks = [layer.mask for layer in self.layers]
+        wanted = self._kept(masks, masks, self._sparsity(step))
+        return any((mask & ~kept).any() for mask, kept in zip(masks, wanted, strict=True))
 
     def update(self, step):
         """Cuts what the schedule wants cut at a step, in as many rounds as the criterion needs."""
         wanted = 1 - self._sparsity(step)
         before = sum(layer.mask.sum() for layer in self.layers) / sum(layer.mask.size for layer in self.layers)
+        before = max(before, wanted)  # a sparser model may still lack the pattern, and no round cuts more than the last
         for done in range(1, self.criterion.rounds + 1):
             density = before * self.criterion.density_after(done, wanted / before)
             for layer, mask in zip(self.layers, self._masks(1 - density, step), strict=True):
@@ -140,25 +154,29 @@ class Prune(MovesConnections):
             )
 
     def _sparsity(self, step):
-        return check_sparsity(self.schedule(step), owner=self.schedule)
+        sparsity = check_sparsity(self.schedule(step), owner=self.schedule)
+        self.pattern.cut_among(1000, sparsity)  # as in the constructor, for functions
+        return sparsity
 
     def _shares(self, sparsity):
-        shapes = [tuple(layer.trained_kernel.shape) for layer in self.layers]
-        return self.allocation(shapes, sparsity)
+        return allocations.shares(self.allocation, self.layers, sparsity, self, self.pattern.max_sparsity)
 
     def _masks(self, sparsity, step):
         masks = [layer.mask for layer in self.layers]
-        scores = self._scores(masks, step)
+        kept = self._kept(self._scores(masks, step), masks, sparsity)
+        return [new & old for new, old in zip(kept, masks, strict=True)]  # what is cut stays cut
+
+    def _kept(self, scores, masks, sparsity):
+        """Which connections of layers with these scores and masks the pattern keeps."""
         if isinstance(self.pattern, patterns.Channel):
             shares = None if self.scope == "global" else self._shares(sparsity)
             if self._groups is None:  # of the model, which stays as it is until training ends
                 self._groups = ChannelGroups(self.model, self.layers)
-            kept = self._groups.masks(self.pattern, scores, sparsity, shares)
-        elif self.scope == "global":
-            kept = self.pattern.masks(scores, sparsity)
-        else:
-            kept = [self.pattern.mask(*pair) for pair in zip(scores, self._shares(sparsity), strict=True)]
-        return [new & old for new, old in zip(kept, masks, strict=True)]  # what is cut stays cut
+            return self._groups.masks(self.pattern, scores, masks, sparsity, shares)
+        if self.scope == "global":
+            return self.pattern.masks(scores, sparsity, masks)
+        parts = zip(scores, self._shares(sparsity), masks, strict=True)
+        return [self.pattern.mask(*part) for part in parts]
 
     def _scores(self, masks, step):
         """What each connection is worth, in the shape of the masks; nothing is worth less than what is cut."""

@@ -6,12 +6,14 @@ import numpy as np
 from keras import ops
 
 from keras_sparse import checks, criteria
+from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.callbacks.gradient_batch import GradientBatch
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
 from keras_sparse.callbacks.slots import slots
 from keras_sparse.gradients import loss_gradients
-from keras_sparse.patterns.ranking import count_to_cut, keep_highest
+from keras_sparse.patterns.ranking import keep_highest
 from keras_sparse.schedules import Constant, Cosine
+from keras_sparse.topologies.topology import count_to_cut
 
 GROWTH = ("random", "gradient", "momentum")
 # Under which names Keras's optimizers keep a running mean of gradients.
@@ -40,6 +42,7 @@ class Rewire(MovesConnections):
             batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0.
+        counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0, where no file can tell; see `Prune`.
 
     Raises:
         ValueError: If an argument is out of range or missing, the model has no cut connections, or its optimizer no
@@ -69,6 +72,7 @@ class Rewire(MovesConnections):
         data=None,
         batch_size=256,
         seed=0,
+        counts_from=None,
     ):
         self.grow = checks.choice("grow", grow, self, GROWTH)
         if isinstance(drop, numbers.Real):
@@ -82,7 +86,7 @@ class Rewire(MovesConnections):
                 drop = Cosine(drop, until, begin=frequency, frequency=frequency)
         elif until is not None:
             raise checks.error("until", self, "None if `drop` is a schedule", until, "The schedule has its own end.")
-        super().__init__(drop, exclude, seed)
+        super().__init__(drop, exclude, seed, counts_from)
         self.formats = ("masked", "compact") if grow == "random" else ("masked",)
         self.criterion = criteria.get(criterion, owner=self)
         needs = self.criterion.gradients
@@ -98,32 +102,44 @@ class Rewire(MovesConnections):
 
     def prepare(self, model):
         if self.grow == "momentum":
-            for layer in self.find_layers(model):
-                layer.train_cut_weights(True)
+            self._train_cut_weights()
             model.train_function = None  # it was compiled without
 
+    def _train_cut_weights(self):
+        for layer in self.find_layers(self.model):
+            layer.train_cut_weights(True)
+
     def check_layers(self, layers):
-        if layers:
-            super().check_layers(layers)
-        if all(layer.mask.all() for layer in layers):
-            raise ValueError(
-                f"`model` of Rewire must have cut connections, to grow in the place of others. Received: the model "
-                f"{self.model.name!r}, in which all are connected. Make it sparse with `sparsify` or `Prune` first."
-            )
+        if not sparse_layers(self.model):
+            self._refuse("no sparse layer")
+        super().check_layers(layers)
+        self._may_be_dense = True
         if self.grow == "momentum":
+            self._train_cut_weights()  # of layers that `Prune` has turned since, if it comes later in the list
             optimizer = self.model.optimizer
             optimizer.build(self.model.trainable_variables)
             for layer in layers:
                 self._momentum(layer)
 
     def on_train_end(self, logs=None):
+        super().on_train_end(logs)
         if self.grow == "momentum":
             model = self.model
             for layer in self.layers:
                 layer.train_cut_weights(False)
             model.train_function = None
 
+    def _refuse(self, what):
+        raise ValueError(
+            f"`model` of Rewire must have cut connections, to grow in the place of others. Received: the model "
+            f"{self.model.name!r} with {what}. Make it sparse with `sparsify` first, or let `Prune` cut before."
+        )
+
     def update(self, step):
+        if self._may_be_dense and all(layer.mask.all() for layer in self.layers):
+            # Not before training: `Prune` may cut in the meantime.
+            self._refuse(f"all connections at step {step}, the first update")
+        self._may_be_dense = False
         fraction = checks.number("drop", self.schedule(step), self, 0, 1, exclude_maximum=True)
         gradients = [None] * len(self.layers)
         if self.batches is not None:

@@ -20,7 +20,8 @@ PRUNE = {
     "scope": {"choices": SCOPES, "help": "every layer by itself, or one ranking over all (layer)"},
     "pattern": {
         "metavar": "PATTERN",
-        "help": "what is cut together: unstructured, channel, 2:4, block:4x4 (unstructured)",
+        "help": "what is cut together: unstructured, channel (channel:sum for movement and grasp), 2:4, block:4x4 "
+        "(unstructured)",
     },
     "allocation": ALLOCATION,
     "exclude": EXCLUDE,

@@ -6,12 +6,13 @@ from pathlib import Path
 from keras_sparse.commands import add_command
 from keras_sparse.commands.model_options import OPTIONS, add_model_options, given_options, model_arguments
 from keras_sparse.commands.sparse_options import add_sparse_options, given_verbs
-from keras_sparse.datasets import SOURCES, list_datasets
+from keras_sparse.datasets import SOURCES, list_datasets, load
 from keras_sparse.datasets.splits import AUGMENTATIONS
 from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
 from keras_sparse.training.job import begin_job, read_job
 from keras_sparse.training.recipe import PRECISIONS
 from keras_sparse.training.run_folder import RunFolder
+from keras_sparse.training.sparse_training import check_times, names_times
 
 TWINS = ("sparsenet", "densenet")
 TWIN_ARGUMENTS = {"depth": 40, "growth_rate": 12, "bottleneck": True}
@@ -137,6 +138,8 @@ def _runs(arguments, output):
     for recipe in recipes:
         # A bad argument of the second is to be met before the first has trained.
         recipe.build_model(SOURCES[recipe.dataset])
+        if names_times(recipe):
+            check_times(recipe, load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples))
     return begin_job(output, recipes, data_dir), data_dir
 
 

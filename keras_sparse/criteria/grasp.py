@@ -23,6 +23,7 @@ class Grasp(Criterion):
     """
 
     gradients = "hessian"
+    may_be_negative = True
     at_initialization = True
 
     def compute(self, weights, gradients, rng):

@@ -23,6 +23,7 @@ class Movement(Criterion):
     """
 
     gradients = "movement"
+    may_be_negative = True
 
     def compute(self, weights, gradients, rng):
         return gradients.copy()  # not the sum itself, which goes on growing

@@ -35,6 +35,10 @@ class Channel(Pattern):
     def __init__(self, norm="l2"):
         self.norm = checks.choice("norm", norm, self, NORMS)
 
+    @property
+    def takes_negative(self):
+        return self.norm == "sum"
+
     @classmethod
     def arguments(cls, text):
         """`"l1"` -> `{"norm": "l1"}`."""
@@ -45,7 +49,7 @@ class Channel(Pattern):
 
     def pool(self, scores):
         scores = self.checked(scores)
-        if self.norm != "sum" and scores.min() < 0:
+        if not self.takes_negative and scores.min() < 0:
             raise checks.error(
                 "scores", self, f"numbers >= 0 for the norm {self.norm!r}", float(scores.min()),
                 "Take Channel('sum') for a criterion whose scores may be negative; for weights pass magnitudes.",

@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_sparse import checks
 from keras_sparse.configured import Configured
-from keras_sparse.patterns.ranking import checked_scores, count_to_cut, keep_highest_of
+from keras_sparse.patterns.ranking import checked_scores, keep_highest_of
+from keras_sparse.topologies.topology import count_to_cut
 
 
 class Pattern(Configured, ABC):
@@ -27,6 +28,7 @@ class Pattern(Configured, ABC):
     """
 
     axes = 2  # that a kernel must have
+    takes_negative = True  # scores, and not their magnitudes alone
     max_sparsity = 1.0  # what cannot be exceeded, or reached where it is 1
 
     @abstractmethod
@@ -79,12 +81,29 @@ class Pattern(Configured, ABC):
             raise checks.error("shape", self, "a shape (..., inputs, outputs)", shape, "Pass the shape of a kernel.")
         return self.cut_among(math.prod(self.group_shape(shape)), sparsity)
 
-    def mask(self, scores, sparsity):
+    def is_cut(self, mask):
+        """Which groups of a kernel have nothing to lose: all of theirs is cut, or all that they could lose.
+
+        Args:
+            mask: Boolean array of the shape of the kernel, True = connected.
+
+        Returns:
+            Boolean array of the shape `group_shape(mask.shape)`.
+
+        Example:
+            >>> Block(2, 2).is_cut(np.array([[True, False, False], [False, False, False]]))
+            array([[False,  True]])
+        """
+        return self.pool(mask) == 0
+
+    def mask(self, scores, sparsity, connected=None):
         """The mask of one kernel: the groups with the lowest scores go.
 
         Args:
             scores: Array of the shape of the kernel, high = keep.
             sparsity: Number in [0, 1).
+            connected: Boolean array of the shape of the kernel, or None for all; groups that are cut already go first,
+                whatever their scores, and count.
 
         Returns:
             Boolean array of the same shape, True = connected.
@@ -92,9 +111,9 @@ class Pattern(Configured, ABC):
         Raises:
             ValueError: If a score is NaN, the array has too few axes, or the pattern cannot be that sparse.
         """
-        return self.masks([scores], sparsity)[0]
+        return self.masks([scores], sparsity, None if connected is None else [connected])[0]
 
-    def masks(self, list_of_scores, sparsity):
+    def masks(self, list_of_scores, sparsity, connected=None):
         """The masks of several kernels, whose groups are ranked together: one sparsity for all, not for each.
 
         Example:
@@ -103,6 +122,10 @@ class Pattern(Configured, ABC):
         """
         arrays = [self.checked(scores) for scores in list_of_scores]
         groups = [self.pool(scores) for scores in arrays]
+        if connected is not None:
+            groups = [
+                np.where(self.is_cut(mask), -np.inf, group) for mask, group in zip(connected, groups, strict=True)
+            ]
         total = sum(group.size for group in groups)
         kept = keep_highest_of(groups, total - self.cut_among(total, sparsity))
         return [self.spread(*pair) for pair in zip(kept, arrays, strict=True)]

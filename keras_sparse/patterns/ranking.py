@@ -1,11 +1,8 @@
 """The highest scores, exactly as many as wanted."""
 
-import math
-
 import numpy as np
 
 from keras_sparse import checks
-from keras_sparse.topologies.topology import check_sparsity
 
 
 def keep_highest(scores, count):
@@ -63,25 +60,6 @@ def keep_highest_of(list_of_scores, count):
     kept = keep_highest(np.concatenate([scores.ravel() for scores in arrays]), count)
     parts = np.split(kept, np.cumsum([scores.size for scores in arrays])[:-1])
     return [part.reshape(scores.shape) for part, scores in zip(parts, arrays, strict=True)]
-
-
-def count_to_cut(count, sparsity, owner="count_to_cut"):
-    """`floor(sparsity * count)`, but 0.29 * 100 is 28.999999999999996 and means 29.
-
-    What is forgiven is the rounding of a few operations in double precision; all are never cut.
-
-    Args:
-        count: Integer >= 1, connections or groups.
-        sparsity: Number in [0, 1).
-        owner: String or object that an error names.
-
-    Example:
-        >>> count_to_cut(100, 0.29), count_to_cut(10, 0.99)
-        (29, 9)
-    """
-    count = checks.integer("count", count, owner, minimum=1, hint="Without connections there is nothing to cut.")
-    sparsity = check_sparsity(sparsity, owner)
-    return min(math.floor(sparsity * count + 1e-9 + 1e-15 * count), count - 1)
 
 
 def checked_scores(scores, owner, axes=0):

@@ -130,6 +130,25 @@ def units_kept(sparsity, units):
     return max(1, math.ceil((1 - sparsity) * units - 1e-9))
 
 
+def count_to_cut(count, sparsity, owner="count_to_cut"):
+    """`floor(sparsity * count)`, but 0.29 * 100 is 28.999999999999996 and means 29.
+
+    What is forgiven is the rounding of a few operations in double precision; all are never cut.
+
+    Args:
+        count: Integer >= 1, connections or groups.
+        sparsity: Number in [0, 1).
+        owner: String or object that an error names.
+
+    Example:
+        >>> count_to_cut(100, 0.29), count_to_cut(10, 0.99)
+        (29, 9)
+    """
+    count = checks.integer("count", count, owner, minimum=1, hint="Without connections there is nothing to cut.")
+    sparsity = check_sparsity(sparsity, owner)
+    return min(math.floor(sparsity * count + 1e-9 + 1e-15 * count), count - 1)
+
+
 def distinct(rng, rows, columns, count):
     """For each of `rows`, `count` distinct integers below `columns`, uniformly, in increasing order.
 

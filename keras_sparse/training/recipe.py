@@ -10,7 +10,7 @@ from keras_sparse.applications import MODELS
 from keras_sparse.datasets import SOURCES
 from keras_sparse.datasets.splits import AUGMENTATIONS
 from keras_sparse.training.saved_model import is_file, load_saved
-from keras_sparse.training.sparse_training import checked_verbs
+from keras_sparse.training.sparse_training import check_connections, checked_verbs
 from keras_sparse.transforms import sparsify
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -143,14 +143,21 @@ class Recipe:
         return self.learning_rate * self.drop_factor ** sum(epoch >= drop for drop in self.learning_rate_drops)
 
     def build_model(self, dataset):
-        """The model for a `Dataset` as it is before training, in the current precision."""
+        """The model for a `Dataset` as it is before training, in the current precision.
+
+        Raises:
+            ValueError: If its connections are to move, and it has all of them.
+        """
         if is_file(self.model):
             model = load_saved(self.model, "Recipe", dataset.image_shape, dataset.classes)
         else:
             model = MODELS.lookup(self.model, "Recipe")(
                 **self.model_arguments, input_shape=dataset.image_shape, classes=dataset.classes
             )
-        return model if self.sparsify is None else sparsify(model, **{"seed": self.seed, **self.sparsify})
+        if self.sparsify is not None:
+            model = sparsify(model, **{"seed": self.seed, **self.sparsify})
+        check_connections(self, model)
+        return model
 
     def to_dict(self):
         return {**dataclasses.asdict(self), "learning_rate_drops": list(self.learning_rate_drops)}

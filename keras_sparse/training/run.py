@@ -16,7 +16,7 @@ from keras_sparse.training.curves import plot_history
 from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.run_folder import RunFolder
 from keras_sparse.training.saved_model import gives_probabilities, is_file
-from keras_sparse.training.sparse_training import callbacks_of, changes_counts
+from keras_sparse.training.sparse_training import callbacks_of, changes_counts, check_times
 from keras_sparse.transforms import restart_clock
 
 
@@ -78,10 +78,11 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
-    # First of all, so that a run killed from here on can be resumed.
-    folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision):
         dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
+        check_times(recipe, dataset)
+        # Before the model, so that a run killed from here on can be resumed.
+        folder.write_recipe(recipe, data_dir)
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)

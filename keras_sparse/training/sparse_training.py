@@ -5,6 +5,7 @@ import json
 import math
 
 from keras_sparse import checks, schedules
+from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.callbacks import Densify, Prune, Rewire, SparsityLogger
 from keras_sparse.transforms import sparsify
 
@@ -15,6 +16,7 @@ DONE_AT = 0.75  # of a run: then what is left has time to settle
 
 PRUNE = ("sparsity", "begin", "end", "frequency", "once", "criterion", "scope", "pattern", "allocation", "exclude")
 REWIRE = ("drop", "grow", "frequency", "until", "criterion", "exclude")
+TIMES = ("begin", "end", "frequency", "until")
 DENSIFY = ("initial", "period", "final", "new")
 SPARSIFY = tuple(name for name in inspect.signature(sparsify).parameters if name != "model")
 # What each is known by: on the command line, in a table.
@@ -47,6 +49,36 @@ def checked_verbs(recipe):
     return checked
 
 
+def check_connections(recipe, model):
+    """Refuses a recipe that moves or adds connections in a model that has all of them, and prunes none.
+
+    Raises:
+        ValueError: If that is so.
+    """
+    if recipe.prune is None and all(layer.mask.all() for layer in sparse_layers(model)):
+        for verb in ("rewire", "densify"):
+            arguments = getattr(recipe, verb)
+            if arguments is not None:
+                raise checks.error(
+                    verb, "Recipe", "None for a model in which all is connected", arguments,
+                    f"Let {recipe.model!r} start with few connections: `sparsify`, on the command line --sparsify 0.9.",
+                )  # fmt: skip
+
+
+def names_times(recipe):
+    """Whether a recipe says at which steps something is to happen."""
+    return any(argument in TIMES for verb in ("prune", "rewire") for argument in getattr(recipe, verb) or ())
+
+
+def check_times(recipe, dataset):
+    """Refuses a recipe in which something is to happen after the end of the run.
+
+    Raises:
+        ValueError: If that is so.
+    """
+    _check_times({verb: getattr(recipe, verb) for verb in VERBS}, _steps(recipe, dataset))
+
+
 def changes_counts(recipe):
     """Whether a run ends with another number of connections than it began with."""
     return recipe.prune is not None or recipe.densify is not None
@@ -54,7 +86,7 @@ def changes_counts(recipe):
 
 def callbacks_of(recipe, dataset, folder, rows):
     """The callbacks of a run; none if its connections stay as they are."""
-    steps = recipe.epochs * dataset.train.steps(recipe.batch_size)
+    steps = _steps(recipe, dataset)
     verbs = {verb: getattr(recipe, verb) for verb in VERBS}
 
     def batch(step):
@@ -87,7 +119,7 @@ def moving_callbacks(verbs, steps, batch, seed):
     if verbs.get("rewire") is not None:
         arguments = {"frequency": every, **verbs["rewire"]}
         arguments.setdefault("until", max(done, arguments["frequency"] + 1))
-        made.append(Rewire(**arguments, data=batch, seed=seed))
+        made.append(Rewire(**arguments, data=batch, seed=seed, counts_from=0))  # the optimizer of a run is its own
     if verbs.get("densify") is not None:
         arguments = {"initial": 0.01, "final": 1.0, **verbs["densify"]}
         new = {"new": arguments.pop("new")} if "new" in arguments else {}
@@ -98,9 +130,13 @@ def moving_callbacks(verbs, steps, batch, seed):
     return made
 
 
+def _steps(recipe, dataset):
+    return recipe.epochs * dataset.train.steps(recipe.batch_size)
+
+
 def _check_times(verbs, steps):
     for verb in ("prune", "rewire"):
-        for argument in ("begin", "end", "frequency", "until"):
+        for argument in TIMES:
             time = (verbs.get(verb) or {}).get(argument)
             if time is not None and time > steps:
                 raise checks.error(
@@ -125,4 +161,4 @@ def _prune(arguments, done, every, batch, seed):
     else:
         end = max(done, begin + 1) if end is None else end
         schedule = schedules.Polynomial(0.0, sparsity, begin=begin, end=end, frequency=frequency or every)
-    return Prune(schedule, **arguments, data=batch, seed=seed)
+    return Prune(schedule, **arguments, data=batch, seed=seed, counts_from=0)

@@ -27,7 +27,8 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
 
     A layer that its model's configuration does not show is made by the code of a class, which makes a stock one again
     when the model is loaded. Such a layer is saved as a stock layer; what is cut comes back as weights of zero. What
-    else a file of such layers alone cannot tell: where schedules stood before the first cut, the sums of "movement".
+    else a file of such layers alone cannot tell: where schedules stood (say it by `counts_from` of `Prune`), the sums
+    of "movement".
 
     Args:
         model: Built Keras model; it is changed.
@@ -70,8 +71,13 @@ def excluded_layers(model, exclude, owner):
         return {}
     parts = exclude if isinstance(exclude, (list, tuple, set)) else [exclude]
     graph = channel_graph(model) if any(part in PLACES for part in parts if isinstance(part, str)) else None
-    with_kernel = [x for x in model._flatten_layers() if type(x) in TWINS or isinstance(x, SparseKernel)]
+    with_kernel = [x for x in model._flatten_layers() if isinstance(x, SparseKernel) or matrices(x)]
     return select("exclude", exclude, graph, owner, others=with_kernel)
+
+
+def matrices(layer):
+    """The weights of two axes or more that are the layer's own, not those of layers inside of it."""
+    return [weight for weight in layer._trainable_variables if len(weight.shape) > 1]
 
 
 def _become(layer, kind):

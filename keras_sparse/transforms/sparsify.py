@@ -201,13 +201,7 @@ def _allocated(targets, sparsity, topology, allocation, sparse):
             for p, x in zip(matches, targets, strict=True)
         ]
     sparsity = check_sparsity(sparsity, "sparsify")
-    allocated = allocations.get(allocation, "sparsify")([layer.kernel.shape for layer in targets], sparsity)
-    if np.shape(allocated) != (len(targets),):
-        raise checks.error(
-            "allocation", "sparsify", f"a function that gives a list of {len(targets)} sparsities", allocated,
-            f"One for each of the layers {', '.join(layer.name for layer in targets)}.",
-        )  # fmt: skip
-    return [_allocated_sparsity(one, allocated, x.name) for one, x in zip(allocated, targets, strict=True)]
+    return allocations.shares(allocations.get(allocation, "sparsify"), targets, sparsity, "sparsify")
 
 
 def _allocated_sparsity(value, allocation, name):

@@ -1,5 +1,7 @@
 """The step, from the optimizer and from what was saved."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -124,20 +126,81 @@ class Hidden(keras.Model):
         return self.dense(x)
 
 
-@pytest.mark.parametrize("cut", [True, False])
-def test_hidden_layers_with_cut_weights_go_by_the_optimizer(cut):
+def hidden_model(cut, updates=3):
     network = Hidden()
     network(X)
     network.compile("sgd", "mse", run_eagerly=True)
-    steps(network, 3)
+    steps(network, updates)
     if cut:
         kernel = numpy(network.dense.kernel)
         kernel[0] = 0
         network.dense.kernel.assign(kernel)
-    (layer,) = mask_in_place(network)
-    clock = Clock(network, [layer])
+    return network, mask_in_place(network)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_hidden_layers_are_guessed_from_cut_weights_with_a_warning(cut):
+    network, layers = hidden_model(cut)
+    counts_from = 0 if cut else 3
+    with pytest.warns(UserWarning, match=f"Prune cannot know.*taken for step {3 - counts_from}. Say it by"):
+        clock = Clock(network, layers, owner="Prune")
     assert clock.begun == (3 if cut else -1)
     assert clock.read(network) == (3 if cut else 0)
     steps(network, 2)
     assert clock.read(network) == (5 if cut else 2)
-    assert layer.mask.sum() == (6 if cut else 8)
+    assert layers[0].mask.sum() == (6 if cut else 8)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+@pytest.mark.parametrize(
+    ("known", "step"),
+    [
+        ({"counts_from": 0}, 3),
+        ({"counts_from": 1}, 2),
+        ({"counts_from": 3}, 0),
+        ({"count_before": 1}, 2),  # a checkpoint came back after training had begun
+    ],
+)
+def test_hidden_layers_where_the_step_is_known(cut, known, step):
+    network, layers = hidden_model(cut)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot know")
+        clock = Clock(network, layers, **known)
+    assert clock.read(network) == step
+    assert clock.begun == (step if step or cut else -1)
+    clock.write(network)
+    steps(network, 1)
+    assert Clock(network, layers, **known).read(network) == step + 1  # from what was written
+
+
+def test_nothing_to_guess_before_the_first_update():
+    network, layers = hidden_model(cut=False, updates=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot know")
+        assert Clock(network, layers, count_before=0).read(network) == 0
+
+
+def test_counts_from_is_for_who_has_no_clock_yet():
+    network, layer = model()
+    steps(network, 5)
+    clock = Clock(network, [layer], counts_from=2)
+    assert (clock.begun, clock.read(network)) == (3, 3)
+    clock.write(network)
+    assert Clock(network, [layer], counts_from=0).read(network) == 3
+    other, layer = model()
+    with pytest.raises(ValueError, match="`counts_from` of Prune must be at most 0, the updates that the optimizer"):
+        Clock(other, [layer], counts_from=1, owner="Prune")
+
+
+def test_of_layers_that_differ_the_latest_counts():
+    network = keras.Sequential([keras.Input((4,)), *(MaskedDense(4, seed=0) for _ in range(3))])
+    network.compile("sgd", "mse", run_eagerly=True)
+    layers = network.layers
+    network.optimizer.iterations.assign(8)
+    layers[1].mask_step.assign([5, 7])
+    clock = Clock(network, layers)
+    assert (clock.begun, clock.read(network)) == (5, 6)
+    clock.write(network)
+    assert [list(numpy(layer.mask_step)) for layer in layers] == [[-1, 0], [6, 8], [-1, 0]]
+    clock.write(network, everywhere=True)
+    assert [list(numpy(layer.mask_step)) for layer in layers] == [[6, 8]] * 3

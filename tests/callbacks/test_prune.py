@@ -432,6 +432,37 @@ def test_frozen_layers_are_untouched():
     assert network.layers[3].mask.sum() == 16
 
 
+class Derived(layers.Dense):
+    pass
+
+
+def test_what_stays_dense_is_told_once():
+    def network():
+        inner = [layers.DepthwiseConv2D(3, use_bias=False), layers.Conv2DTranspose(2, 1, use_bias=False)]
+        head = [layers.Flatten(), Derived(4, use_bias=False, name="mine"), layers.Dense(4, use_bias=False)]
+        sequential = keras.Sequential([keras.Input((6, 6, 3)), *inner, *head])
+        sequential.compile("sgd", CROSSENTROPY, jit_compile=COMPILED, run_eagerly=not COMPILED)
+        return sequential
+
+    def told(network, callback, x=IMAGES, y=LABELS):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit(network, callback, x=x, y=y, epochs=2)
+        return [str(one.message) for one in caught if "leaves dense" in str(one.message)]
+
+    (message,) = told(network(), Prune(OneShot(0.5)))
+    # 128, 27 and 6 of 177 parameters.
+    assert "trained parameters: Derived (72.3%), DepthwiseConv2D (15.3%), Conv2DTranspose (3.4%). It" in message
+    assert "exclude=['depthwise_conv2d', 'conv2d_transpose', 'mine']" in message
+    assert not told(network(), Prune(OneShot(0.5), exclude=["depthwise*", "*transpose*", "mine"]))
+    with_lora = model(eager=not COMPILED)
+    with_lora.get_layer("out").enable_lora(2)
+    with_lora.compile("sgd", "mse", jit_compile=COMPILED, run_eagerly=not COMPILED)
+    (message,) = told(with_lora, Prune(OneShot(0.5)), x=X, y=Y)
+    assert "Dense with LoRA" in message
+    assert not told(model(eager=not COMPILED), Prune(OneShot(0.5), exclude="last"), x=X, y=Y)
+
+
 @pytest.mark.parametrize("exclude", ["last", "out", ["o*"], "the layer"])
 def test_excluded_layers_are_untouched(exclude):
     network = model(eager=not COMPILED)
@@ -593,6 +624,61 @@ def test_backup_and_restore(kind, criterion, first, straight, tmp_path):
     same(network, end)
 
 
+def test_hidden_layers_killed_before_the_first_cut(straight):
+    """A file of them holds no step: it is said, or what is assumed is."""
+    folder, end = straight("subclassed", "magnitude")
+    x, y = (np.tile(array, (3, 1))[8:] for array in (X, Y))
+    network = keras.saving.load_model(folder / "after_1_1.keras")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot know")
+        fit(network, Prune(SCHEDULE, counts_from=0), epochs=1, x=x, y=y)
+    same(network, end)
+    network, watch = keras.saving.load_model(folder / "after_1_1.keras"), Watch()
+    with pytest.warns(UserWarning, match="Prune cannot know .* has made 1 updates.*counts_from=0 if it was pruned"):
+        fit(network, Prune(SCHEDULE), watch, epochs=1, x=x, y=y)
+    assert watch.seen[2] == [0, 0]  # step 1, as if it had just begun
+    assert watch.seen[3] == [math.floor(SCHEDULE(2) * n) for n in (48, 24)]
+
+
+@pytest.mark.parametrize("trained_before", [0, 3])
+def test_hidden_layers_and_a_backup_from_before_the_first_cut(trained_before, tmp_path):
+    """Where the optimizer stood before the backup came back is where the schedule began."""
+    late = Polynomial(0.1, 0.85, begin=6, end=10, frequency=2)
+
+    def begun():
+        network = model("subclassed")
+        fit(network, epochs=1, x=X[: 8 * trained_before], y=Y[: 8 * trained_before]) if trained_before else None
+        return network
+
+    def callbacks(place):
+        return keras.callbacks.BackupAndRestore(tmp_path / place), Prune(late)
+
+    network, watch = begun(), Watch()
+    fit(network, Prune(late), watch)
+    with pytest.raises(KilledError):
+        fit(begun(), *callbacks("backup"), Kill(trained_before + 5))
+    again = begun()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot know")
+        fit(again, *callbacks("backup"))
+    same(again, watch.states[trained_before + 12])
+
+
+@pytest.mark.parametrize(("first", "second"), [("first", None), (None, "first"), ("last", "first")])
+def test_other_layers_are_excluded_when_it_goes_on(first, second, tmp_path):
+    keras.utils.set_random_seed(1)
+    units = (8, 6, 3)
+    network = keras.Sequential([keras.Input((6,)), *(layers.Dense(n) for n in units)])
+    network.compile("sgd", "mse", jit_compile=COMPILED, run_eagerly=not COMPILED)
+    fit(network, Prune(SCHEDULE, exclude=first), epochs=1)  # four steps
+    network.save(tmp_path / "m.keras")
+    network = keras.saving.load_model(tmp_path / "m.keras")
+    watch = Watch()
+    fit(network, Prune(SCHEDULE, exclude=second), watch, epochs=1)
+    middle = network.layers[1]
+    assert (~middle.mask).sum() == math.floor(SCHEDULE(8) * 48)
+
+
 @pytest.mark.parametrize("with_optimizer", [True, False])
 def test_a_file_of_weights(with_optimizer, straight, tmp_path):
     folder, end = straight("functional", "magnitude")
@@ -639,6 +725,63 @@ def test_another_schedule_on_a_model_that_was_pruned_before():
     assert cut(network) == [43, 21]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "sparsity"),
+    [
+        ("unstructured", "2:4", 0.5),
+        ("2:4", "2:4", 0.5),
+        ("unstructured", "block:2x2", 0.55),
+        ("unstructured", "block:2x2", 0.3),
+        ("block:2x2", "channel", 0.5),
+    ],
+)
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_another_pattern_on_a_model_that_was_pruned_before(first, second, sparsity, scope):
+    """Its step was passed, and as many connections are cut as it wants: other ones."""
+    network = model(eager=not COMPILED)
+    fit(network, Prune(OneShot(0.45, step=1), pattern=first), epochs=1)
+    before = [layer.mask for layer in sparse_of(network)]
+    callback = Prune(OneShot(sparsity, step=1), pattern=second, scope=scope)
+    fit(network, callback, epochs=1)
+    after = [layer.mask for layer in sparse_of(network)]
+    assert all((new <= old).all() for new, old in zip(after, before, strict=True))
+    assert any((new != old).any() for new, old in zip(after, before, strict=True))
+    if second != "channel":  # the outputs of the last layer stay
+        groups = [callback.pattern.is_cut(mask) for mask in after]
+        wanted = sum(callback.pattern.groups_to_cut(mask.shape, sparsity) for mask in after)
+        assert sum(group.sum() for group in groups) >= wanted
+    fit(network, Prune(OneShot(sparsity, step=1), pattern=second, scope=scope), epochs=1)  # all is there now
+    same(network, [(None, mask) for mask in after], weights=False)
+
+
+def test_what_is_cut_counts_where_scores_are_negative():
+    """A sum of nothing is higher than a negative one: channels must not go beyond the schedule for that."""
+    network, watch = model(optimizer=keras.optimizers.SGD(0.3), eager=not COMPILED), Watch()
+    schedule = Polynomial(0.2, 0.5, begin=1, end=10, power=1, frequency=3)
+    fit(network, Prune(schedule, "movement", pattern="channel:sum"), watch)
+    channels = {step: int((~states[0][1].any(axis=0)).sum()) for step, states in watch.states.items()}
+    assert channels == {step: math.floor(8 * schedule(schedule.due(step))) for step in range(1, 13)}
+
+
+def test_rounds_on_a_model_that_is_sparser_than_wanted():
+    network = model(eager=not COMPILED)
+    fit(network, Prune(OneShot(0.8, step=0)), epochs=1)
+    fit(network, Prune(OneShot(0.3, step=5), criteria.Synflow(rounds=5), pattern="block:2x2"), epochs=1)
+    hidden = network.get_layer("hidden").mask
+    assert patterns.Block(2, 2).is_cut(hidden).sum() < 6  # of 12, of which 4 go if they are not gone already
+
+
+def test_a_schedule_that_never_begins_is_told():
+    network = model(eager=not COMPILED)
+    with pytest.warns(UserWarning, match=r"Prune has done nothing: training ended at step 4, and no update of OneShot"):
+        fit(network, Prune(OneShot(0.5, step=400)), epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*has done nothing")
+        fit(network, Prune(OneShot(0.5, step=8)), epochs=1)  # the last step
+        fit(network, Prune(OneShot(0.5, step=8)), epochs=1)  # behind it
+        fit(network, Prune(OneShot(0.5, step=800)), epochs=0)
+
+
 def test_nothing_is_due_twice():
     """A ranking that is made again at each resume would cut what was not to be cut yet."""
     calls = []
@@ -661,6 +804,29 @@ def compact():
     network = keras.Sequential([keras.Input((6,)), MaskedDense(6, sparsity=0.5, format="compact", name="few")])
     network.compile("sgd", "mse", run_eagerly=not COMPILED)
     return network
+
+
+def frozen():
+    network = functional()
+    network.name, network.trainable = "frozen", False
+    network.compile("sgd", "mse", run_eagerly=not COMPILED)
+    return network
+
+
+@pytest.mark.parametrize("kind", ["sequential", "subclassed"])
+def test_a_model_that_is_not_built(kind):
+    network = Subclassed() if kind != "sequential" else keras.Sequential([layers.Dense(8), layers.Dense(3)])
+    network.compile("sgd", "mse", jit_compile=COMPILED, run_eagerly=not COMPILED)
+    if keras.backend.backend() == "tensorflow":  # the others build it before callbacks come
+        with pytest.raises(ValueError, match=r"must be built before `fit`.*Call the model on one batch"):
+            fit(network, Prune(OneShot(0.5), exclude="last"))
+        network.build((None, 6))  # which builds nothing in a subclassed one
+        if kind == "subclassed":
+            with pytest.raises(ValueError, match="`model` of Prune must be built before `fit`"):
+                fit(network, Prune(OneShot(0.5)))
+            network(X)
+    fit(network, Prune(OneShot(0.5)), epochs=1)
+    assert cut(network) == [24, 12]
 
 
 def without_kernels():
@@ -694,10 +860,19 @@ def without_kernels():
         (lambda: fit(model(eager=True), Prune(OneShot(0.5), exclude="hiden")), "Received: exclude='hiden', which"),
         (lambda: fit(model(eager=True), Prune(OneShot(0.5), exclude="hiden")), "Did you mean 'hidden'"),
         (lambda: fit(model(eager=True), Prune(OneShot(0.9), pattern="2:4"), epochs=1), "2 of 4 are kept"),
+        (lambda: Prune(OneShot(0.5, 2), "movement", pattern="channel"), "takes negative scores with the criterion Mov"),
+        (lambda: Prune(OneShot(0.5), "grasp", pattern="channel:l1", data=(X, Y)), "would lose it: take 'channel:sum'"),
+        (lambda: fit(model(eager=True), Prune(lambda step: 0.6, pattern="2:4")), "2 of 4 are kept"),
         (
-            lambda: fit(model(eager=True), Prune(OneShot(0.5, 2), "movement", pattern="channel"), epochs=1),
-            "Take Channel('sum') for a criterion whose scores may be negative",
+            lambda: fit(model(eager=True), Prune(OneShot(0.5, 900), pattern="2:4", allocation="erdos_renyi")),
+            "By erdos_renyi the layer 'hidden' would have 0.58",
         ),
+        (lambda: fit(model(eager=True), Prune(OneShot(0.5), allocation=lambda *_: [0.5])), "a list of 2 sparsities"),
+        (lambda: fit(model(eager=True), Prune(OneShot(0.5), allocation=lambda *_: [0.5, 1.2])), "'out' would have 1.2"),
+        (lambda: Prune(SCHEDULE, counts_from=-1), "`counts_from` of Prune must be an integer >= 0"),
+        (lambda: fit(model(eager=True), Prune(SCHEDULE, counts_from=1)), "`counts_from` of Prune must be at most 0"),
+        (lambda: fit(frozen(), Prune(SCHEDULE)), "a layer whose kernel is trained. Received: the model 'frozen', in w"),
+        (lambda: fit(frozen(), Prune(SCHEDULE)), "these are frozen: hidden, out. Set `trainable = True`"),
     ],
 )
 def test_errors(call, message):

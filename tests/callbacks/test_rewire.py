@@ -358,6 +358,21 @@ def full(kind):
     return network
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["prune first", "rewire first"])
+@pytest.mark.parametrize("grow", GROWTH)
+def test_on_a_dense_model_that_is_pruned_meanwhile(grow, order):
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="tanh"), layers.Dense(3)])
+    network.compile("adam", "mse", jit_compile=COMPILED)
+    watch = Watch()
+    pair = Prune(OneShot(0.5, step=1)), Rewire(0.5, grow, frequency=2, data=(X, Y))
+    fit(network, *pair[::order], watch, epochs=1)
+    for index, total in enumerate((48, 24)):
+        assert [watch.masks[step][index].sum() for step in (1, 2, 4)] == [total // 2] * 3
+        assert (watch.masks[2][index] != watch.masks[1][index]).any()
+        assert (watch.masks[4][index] != watch.masks[2][index]).any()
+
+
 def all_connected(units):
     return MaskedDense(units, sparsity=0.0, topology="random_edge")
 
@@ -378,9 +393,9 @@ def all_connected(units):
         (lambda: Rewire(frequency=0), "`frequency` of Rewire must be an integer >= 1"),
         (lambda: Rewire(frequency=100, until=100), "`until` of Rewire must be an integer >= 101"),
         (lambda: Rewire(OneShot(0.5), until=100), "`until` of Rewire must be None if `drop` is a schedule"),
-        (lambda: fit(full(all_connected), Rewire()), "`model` of Rewire must have cut connections"),
-        (lambda: fit(full(all_connected), Rewire()), "the model 'full', in which all are connected"),
-        (lambda: fit(full(layers.Dense), Rewire()), "Make it sparse with `sparsify` or `Prune` first"),
+        (lambda: fit(full(all_connected), Rewire(frequency=2)), "`model` of Rewire must have cut connections"),
+        (lambda: fit(full(all_connected), Rewire(frequency=2)), "'full' with all connections at step 2, the first upd"),
+        (lambda: fit(full(layers.Dense), Rewire()), "with no sparse layer. Make it sparse with `sparsify` first, or"),
         (lambda: fit(model("compact"), Rewire(grow="gradient", data=(X, Y))), "sparse layers in the masked format"),
         (lambda: fit(one_unit("sgd"), Rewire(grow="momentum"), y=TARGET), "SGD has no slots; take SGD(momentum=0.9)"),
         (lambda: fit(model(), Rewire(lambda step: 1.0)), "`drop` of Rewire must be a number in [0, 1)"),

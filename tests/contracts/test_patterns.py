@@ -36,6 +36,22 @@ def of_each(rng, count=40):
         yield (*positions, *(int(n) for n in rng.integers(1, 20, size=2)))
 
 
+@pytest.mark.parametrize("pattern", EVERY, ids=repr)
+def test_what_is_cut_already_counts_whatever_its_score(pattern):
+    rng = np.random.default_rng(3)
+    for shape in of_each(rng):
+        for low, high in itertools.combinations(reachable(pattern), 2):
+            first = pattern.mask(np.abs(rng.normal(size=shape)), float(low))
+            cut = pattern.is_cut(first)
+            assert cut.shape == pattern.group_shape(shape)
+            assert cut.sum() >= pattern.groups_to_cut(shape, float(low))
+            # Scores at which cut groups would come out on top.
+            scores = np.where(first, rng.random(shape), 10.0)
+            second = pattern.mask(scores, float(high), connected=first) & first
+            gone = pattern.is_cut(second).sum()
+            assert gone == max(cut.sum(), pattern.groups_to_cut(shape, float(high)))
+
+
 def reachable(pattern):
     return [s for s in SPARSITIES if not isinstance(pattern, NofM) or float(s) <= 1 - pattern.n / pattern.m]
 

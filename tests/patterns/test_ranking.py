@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_sparse.patterns import keep_highest, keep_highest_of
-from keras_sparse.patterns.ranking import count_to_cut
+from keras_sparse.topologies.topology import count_to_cut
 
 
 def by_sorting(scores, count):
