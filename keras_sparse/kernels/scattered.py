@@ -27,7 +27,7 @@ def dense(x, values, inputs, outputs, fan_out):
     """
     fan_in = x.shape[-1]
     matrix = kernel(values, inputs, outputs, fan_in, fan_out, (), OUTPUT_FIRST)
-    y = ops.einsum("pi,oi->po", ops.reshape(x, (-1, fan_in)), matrix)
+    y = _times_transposed(ops.reshape(x, (-1, fan_in)), matrix)
     return ops.reshape(y, (*ops.shape(x)[:-1], fan_out))
 
 
@@ -50,6 +50,21 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
     positions = tuple(values.shape[1:3])
     dense_kernel = kernel(values, inputs, outputs, channels, filters, positions, OUTPUT_LAST)
     return ops.conv(x, dense_kernel, tuple(strides), padding, data_format, tuple(dilation_rate))
+
+
+def _times_transposed(rows, matrix):
+    """`rows @ matrix.T`, of which no gradient comes out transposed: compilers fold a transpose into a product after
+    it, and not into one before."""
+
+    @ops.custom_gradient
+    def of(rows, matrix):
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return ops.matmul(upstream, matrix), ops.matmul(ops.transpose(upstream), rows)
+
+        return ops.matmul(rows, ops.transpose(matrix)), gradient
+
+    return of(rows, matrix)
 
 
 def kernel(values, inputs, outputs, fan_in, fan_out, positions, order):

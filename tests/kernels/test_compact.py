@@ -278,8 +278,9 @@ if BACKEND == "tensorflow":
             assert step.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("data_format", "precision"), [("channels_last", "float32"), ("channels_first", "mixed_bfloat16")]
+)
 def test_batch_and_image_of_any_size(data_format, precision):
     from keras_sparse.layers import MaskedDense, SparseConv2D
 
