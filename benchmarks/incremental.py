@@ -91,9 +91,7 @@ def main():
     train_data, test_data = (data.train.images, data.train.labels), (data.test.images, data.test.labels)
     print(machine(), f"{len(train_data[0])} images of {arguments.dataset}", sep="; ")
     print("| side | epoch | connections | seconds of training | test accuracy |\n|---|---|---|---|---|", flush=True)
-    sides = {
-        name: train(name == "incremental", train_data, test_data, arguments) for name in ("dense", "incremental")
-    }
+    sides = {name: train(name == "incremental", train_data, test_data, arguments) for name in ("dense", "incremental")}
     common = min(max(row[3] for row in rows) for rows in sides.values())
     when = {name: next(row[2] for row in rows if row[3] >= common) for name, rows in sides.items()}
     total = {name: rows[-1][2] for name, rows in sides.items()}

@@ -7,6 +7,7 @@ import keras
 
 from keras_sparse.analysis.text_table import text_table
 from keras_sparse.commands import add_command
+from keras_sparse.kernels import choice
 from keras_sparse.kernels.native import build, cache
 from keras_sparse.kernels.native.check import run_check
 from keras_sparse.kernels.native.compiler import find_compiler
@@ -58,19 +59,32 @@ def run(arguments):
     return 0
 
 
-def layer_rows(native):
-    """Which product each format of a layer takes, and why: rows of three strings.
+DENSITIES = (0.01, 0.03, 0.1, 0.25, 0.5)
+# positions of the kernel, units or channels, block size
+LAYERS = {
+    "dense, 2048 units": (None, 2048, 1),
+    "the same in blocks of 4": (None, 2048, 4),
+    "the same in blocks of 32": (None, 2048, 32),
+    "3x3 convolution, 256 channels": (9, 256, 1),
+    "1x1 convolution, 256 channels": (1, 256, 1),
+}
 
-    This is the place for what `keras_sparse.kernels.choice` says of each.
+
+def layer_rows(native):
+    """What compact layers take that are not told, by their connections: rows of strings.
 
     Args:
         native: Boolean, whether there is a native product, or will be at its first use.
     """
-    return (
-        ("masked", "masked", "one dense product, with zeros"),
-        ("compact, block_size > 1", "blocked", "stock operations: a small dense product for each block"),
-        ("compact, block_size = 1", "gather", "stock operations: a multiply-add for each connection"),
-    )
+    return [
+        (name, *(choice.fastest(_workload(density, *sizes), native) for density in DENSITIES))
+        for name, sizes in LAYERS.items()
+    ]
+
+
+def _workload(density, positions, width, block_size):
+    pairs = round(density * (width // block_size) ** 2)
+    return choice.Workload(pairs, positions, width, width, block_size)
 
 
 def _show():
@@ -91,7 +105,8 @@ def _show():
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:{width}}  {value}" for name, value in rows))
     print()
-    print(text_table(("format of a layer", "product", "why"), layer_rows(native), words=(None, None, None)))
+    titles = ("a compact layer that is not told", *(f"{100 * density:g}%" for density in DENSITIES))
+    print(text_table(titles, layer_rows(native), words=(None,) * len(titles)))
 
 
 def _folders():

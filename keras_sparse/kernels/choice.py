@@ -12,39 +12,61 @@ from keras_sparse.kernels.compact import HINT, IMPLEMENTATIONS, candidates
 
 AUTO = "auto"
 
-# Nanoseconds for one example (a pixel of a convolution), forward and backward: for each multiply-add with a connected
-# weight, for each that a dense layer would do, and for each number that is read or written. From
-# `benchmarks/kernels.py`, see benchmarks/RESULTS.md; the ratios matter, not the machine.
+# Nanoseconds, forward and backward, on one core: for each multiply-add with a connected weight and one position of the
+# kernel; with several; for each connected pair of blocks; each multiply-add of a dense layer; each number that is read
+# or written; all these for one example, a pixel of a convolution. And for each weight in a block, each entry of a dense
+# kernel, once for a step. Measured with benchmarks/kernels.py (RESULTS.md); the ratios matter, not the machine.
 COSTS = {
     "cpu": {
-        "native": (0.1, 0, 1.2),
-        "blocked": (0.1, 0, 1.2),
-        "gather": (2.0, 0, 1.2),
-        "scattered": (0, 0.035, 0.5),
+        "native": {"macs": 0.13, "macs_of_windows": 0.07, "block_weights": 9.0, "numbers": 1.2},
+        "gather": {"macs": 1.3, "macs_of_windows": 1.3, "pairs": 2.7, "numbers": 0.3},
+        "blocked": {"macs_over_block": 3.1, "macs_of_convolution": 0.33, "numbers": 0.3},
+        "scattered": {"dense_macs": 0.034, "kernel": 3.0, "numbers": 0.3},
     },
+    # Not measured: of an order that lets few wide blocks win, and nothing else.
     "accelerator": {
-        "blocked": (0.001, 0, 0.01),
-        "gather": (0.02, 0, 0.01),
-        "scattered": (0, 0.0005, 0.005),
+        "gather": {"macs": 0.02, "macs_of_windows": 0.02, "pairs": 0.04},
+        "blocked": {"macs_over_block": 0.02, "macs_of_convolution": 0.002},
+        "scattered": {"dense_macs": 0.0002, "kernel": 0.01},
     },
 }
+EXAMPLES = {True: 4096, False: 128}  # of a step, where the layer is a convolution and where not
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """Sizes of a compact layer: connected pairs of blocks, positions of its kernel, inputs, outputs, block size."""
+    """What a compact layer computes for one example, a pixel of a convolution.
+
+    Attributes:
+        pairs: Integer, connected pairs of blocks.
+        positions: Integer, of its kernel; None for a dense layer.
+        fan_in, fan_out: Integers.
+        block_size: Integer.
+    """
 
     pairs: int
-    positions: int
+    positions: int | None
     fan_in: int
     fan_out: int
     block_size: int = 1
 
-    def nanoseconds(self, connected, dense, numbers):
-        """Estimate for one example, from a row of `COSTS`."""
-        macs = self.pairs * self.block_size**2 * self.positions
-        dense_macs = self.fan_in * self.fan_out * self.positions
-        return connected * macs + dense * dense_macs + numbers * (self.fan_in + self.fan_out)
+    def nanoseconds(self, costs):
+        """Estimate for one example, from an entry of `COSTS`."""
+        positions = self.positions or 1
+        macs, dense = self.pairs * self.block_size**2 * positions, self.fan_in * self.fan_out * positions
+        is_convolution = self.positions is not None
+        amounts = {
+            "macs": macs if positions == 1 else 0,
+            "macs_of_windows": macs if positions > 1 else 0,
+            "macs_over_block": 0 if is_convolution else macs / self.block_size,
+            "macs_of_convolution": macs if is_convolution else 0,
+            "block_weights": macs / EXAMPLES[is_convolution] if self.block_size > 1 else 0,
+            "pairs": self.pairs,
+            "dense_macs": dense,
+            "numbers": self.fan_in + self.fan_out,
+            "kernel": dense / EXAMPLES[is_convolution],
+        }
+        return sum(cost * amounts[name] for name, cost in costs.items())
 
 
 def check(name, format, block_size, owner):
@@ -74,19 +96,21 @@ def choose(name, workload, dtype):
     Returns:
         Name in `IMPLEMENTATIONS`. Another than asked for only if that cannot be had, which a warning says once.
     """
-    names = candidates(workload.block_size > 1)
-    costs = COSTS["accelerator" if _has_accelerator() else "cpu"]
-    if name in (AUTO, "native") and "native" in names:
-        refusal = native.refusal(dtype)
-        if refusal is None and name == "native":
-            return name
-        if refusal is not None:
-            names = [other for other in names if other != "native"]
-            if name == "native":
-                _warn(refusal)
-    elif name != AUTO:
+    if name not in (AUTO, "native"):
         return name
-    return min((other for other in names if other in costs), key=lambda other: workload.nanoseconds(*costs[other]))
+    refusal = native.refusal(dtype)
+    if name == "native":
+        if refusal is None:
+            return name
+        _warn(refusal)
+    return fastest(workload, refusal is None)
+
+
+def fastest(workload, has_native):
+    """The implementation with the lowest estimate, the native one if it can be had."""
+    costs = COSTS["accelerator" if _has_accelerator() else "cpu"]
+    names = [name for name in candidates(workload.block_size > 1) if name in costs and (has_native or name != "native")]
+    return min(names, key=lambda name: workload.nanoseconds(costs[name]))
 
 
 @functools.cache

@@ -57,7 +57,7 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
 
 def candidates(has_blocks):
     """Names of the implementations for values with blocks, or without."""
-    return ("blocked", "scattered") if has_blocks else ("native", "gather", "scattered")
+    return ("native", "blocked", "scattered") if has_blocks else ("native", "gather", "scattered")
 
 
 def _module(implementation, has_blocks):
@@ -67,4 +67,4 @@ def _module(implementation, has_blocks):
     return IMPLEMENTATIONS[checks.choice("implementation", implementation, "a sparse product", names, HINT)]
 
 
-HINT = "A blocked product takes values with blocks; the native one, and gathering, take single ones."
+HINT = "Blocked takes values with blocks, gather single ones; native and scattered take both."

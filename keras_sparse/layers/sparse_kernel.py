@@ -223,7 +223,8 @@ class SparseKernel(KernelConnections):
         """Name of the implementation that computes the product: "masked", or one of `kernels.IMPLEMENTATIONS`."""
         if self.format == "masked":
             return "masked"
-        workload = choice.Workload(self._inputs.shape[0], math.prod(self.positions), *self._size, self.block_size)
+        positions = math.prod(self.positions) if self.positions else None
+        workload = choice.Workload(self._inputs.shape[0], positions, *self._size, self.block_size)
         return choice.choose(self.implementation, workload, self.compute_dtype)
 
     @property

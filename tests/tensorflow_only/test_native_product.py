@@ -84,6 +84,34 @@ def test_a_dense_layer_agrees_with_the_masked_layer_in_float64(shape):
     compare(lambda **a: ks.layers.MaskedDense(37, topology=topology, **a), rng.normal(size=shape), (shape[-1], 37), rng)
 
 
+@pytest.mark.parametrize(("strides", "block_size"), [(1, 2), (2, 3)])
+def test_blocks_agree_with_the_masked_layer_in_float64(strides, block_size):
+    rng = np.random.default_rng(0)
+    topology = ks.topologies.RandomEdge(sparsity=0.6, block_size=block_size, seed=1)
+    x = rng.normal(size=(3, 9, 8, 12))
+    layers = [
+        ks.layers.SparseConv2D(18, 3, topology=topology, strides=strides, dtype=dtype, **arguments)
+        for dtype, arguments in (
+            ("float32", {"format": "compact", "implementation": "native"}),
+            ("float64", {"format": "compact", "implementation": "scattered"}),
+        )
+    ]
+    for layer in layers:
+        layer.build(x.shape)
+        layer.set_dense_kernel(np.cos(np.arange(9 * 12 * 18)).reshape(3, 3, 12, 18))
+    dy = rng.normal(size=layers[0].compute_output_shape(x.shape))
+    results = []
+    for layer in layers:
+        one = tf.constant(x, layer.compute_dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(one)
+            y = layer(one)
+        both = [one, layer.trained_kernel.value]
+        results.append([y, *tape.gradient(y, both, output_gradients=tf.constant(dy, y.dtype))])
+    for fast, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, plain, atol=1e-4)
+
+
 def test_channels_first():
     layers = [
         ks.layers.SparseConv2D(6, 3, sparsity=0.5, data_format=where, **IMPLEMENTATION)

@@ -62,7 +62,7 @@ def dense(x, values, inputs, outputs, fan_out):
 
     leading = ops.shape(x)[:-1]
     rows = ops.reshape(ops.cast(x, "float32"), (-1, 1, 1, x.shape[-1]))
-    one_tap = ops.reshape(ops.cast(values, "float32"), (-1, 1, 1))
+    one_tap = ops.reshape(ops.cast(values, "float32"), (values.shape[0], 1, 1, *values.shape[1:]))
     y = tensorflow.product(rows, one_tap, inputs, outputs, filters=fan_out)
     return ops.cast(ops.reshape(y, (*leading, fan_out)), x.dtype)
 

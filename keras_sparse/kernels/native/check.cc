@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "product.h"
+#include "blocks.h"
 
 using namespace keras_sparse;
 
@@ -48,7 +48,8 @@ bool Agree(const char* what, const float* fast, const std::vector<double>& plain
 }
 
 bool OneShape() {
-  const int64_t batch = Draw(0, 4), channels = Draw(1, 40), filters = Draw(1, 40);
+  const int64_t block = Draw(0, 1) ? 1 : Draw(2, 4), rows = Draw(1, 40 / block), columns = Draw(1, 40 / block);
+  const int64_t batch = Draw(0, 4), channels = rows * block, filters = columns * block;
   const int64_t kh = Draw(1, 5), kw = Draw(1, 5), sh = Draw(1, 3), sw = Draw(1, 3), dh = Draw(1, 3), dw = Draw(1, 3);
   const int64_t height = Draw(1, 20), width = Draw(1, 90);
   const int64_t top = Draw(0, (kh - 1) * dh), left = Draw(0, (kw - 1) * dw);
@@ -60,10 +61,10 @@ bool OneShape() {
 
   std::vector<int32_t> inputs, outputs;
   const int64_t in_a_hundred = Draw(0, 100);
-  for (int32_t o = 0; o < filters; ++o)
-    for (int32_t i = 0; i < channels; ++i)
+  for (int32_t o = 0; o < columns; ++o)
+    for (int32_t i = 0; i < rows; ++i)
       if (Draw(0, 99) < in_a_hundred) inputs.push_back(i), outputs.push_back(o);
-  const int64_t taps = kh * kw, count = inputs.size(), xs = batch * height * width * channels;
+  const int64_t taps = kh * kw, pairs = inputs.size(), count = pairs * block * block, xs = batch * height * width * channels;
   const int64_t ys = batch * oh * ow * filters;
   const auto x = Numbers(xs), dy = Numbers(ys), values = Numbers(count * taps);
   // What the operations write must not depend on what was there.
@@ -76,10 +77,13 @@ bool OneShape() {
   };
   const Parallel parallel = AtOnce;
   const Product product(shape, Draw(1, 5), parallel, allocate);
-  const Connections connections{count, inputs.data(), outputs.data(), values.get()};
-  product.Forward(x.get(), connections, y.get());
-  product.GradientToInputs(dy.get(), connections, dx.get());
-  product.GradientToValues(x.get(), dy.get(), connections, dvalues.get());
+  const Blocks blocks{pairs, block, taps, inputs.data(), outputs.data()};
+  const Unblocked unblocked(blocks, values.get(), allocate);
+  product.Forward(x.get(), unblocked.connections(), y.get());
+  product.GradientToInputs(dy.get(), unblocked.connections(), dx.get());
+  const auto single = Numbers(count * taps);
+  product.GradientToValues(x.get(), dy.get(), unblocked.connections(), single.get());
+  unblocked.Return(single.get(), dvalues.get());
 
   std::vector<double> plain_y(ys), plain_dx(xs), plain_dvalues(count * taps);
   for (int64_t n = 0; n < batch; ++n)
@@ -88,20 +92,23 @@ bool OneShape() {
         for (int64_t tap = 0; tap < taps; ++tap) {
           const int64_t iy = oy * sh + tap / kw * dh - top, ix = ox * sw + tap % kw * dw - left;
           if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-          for (int64_t c = 0; c < count; ++c) {
-            const int64_t from = ((n * height + iy) * width + ix) * channels + inputs[c];
-            const int64_t to = ((n * oh + oy) * ow + ox) * filters + outputs[c];
-            plain_y[to] += double(x[from]) * values[c * taps + tap];
-            plain_dx[from] += double(dy[to]) * values[c * taps + tap];
-            plain_dvalues[c * taps + tap] += double(dy[to]) * x[from];
-          }
+          for (int64_t pair = 0; pair < pairs; ++pair)
+            for (int64_t in = 0; in < block; ++in)
+              for (int64_t out = 0; out < block; ++out) {
+                const int64_t value = ((pair * taps + tap) * block + in) * block + out;
+                const int64_t from = ((n * height + iy) * width + ix) * channels + inputs[pair] * block + in;
+                const int64_t to = ((n * oh + oy) * ow + ox) * filters + outputs[pair] * block + out;
+                plain_y[to] += double(x[from]) * values[value];
+                plain_dx[from] += double(dy[to]) * values[value];
+                plain_dvalues[value] += double(dy[to]) * x[from];
+              }
         }
   const bool forward = Agree("forward", y.get(), plain_y);
   const bool to_inputs = Agree("gradient to inputs", dx.get(), plain_dx);
   const bool to_values = Agree("gradient to values", dvalues.get(), plain_dvalues);
   if (forward && to_inputs && to_values) return true;
-  std::printf("batch %d, %d x %d pixels, %d to %d channels, %d connections, kernel %d x %d, strides %d %d, dilation %d "
-              "%d, padding %d %d %d %d\n", int(batch), int(height), int(width), int(channels), int(filters), int(count),
+  std::printf("batch %d, %d x %d pixels, %d to %d channels, %d connections in blocks of %d, kernel %d x %d, strides %d %d, dilation %d "
+              "%d, padding %d %d %d %d\n", int(batch), int(height), int(width), int(channels), int(filters), int(count), int(block),
               int(kh), int(kw), int(sh), int(sw), int(dh), int(dw), int(top), int(bottom), int(left), int(right));
   return false;
 }

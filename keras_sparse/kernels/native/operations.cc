@@ -1,9 +1,10 @@
 // TensorFlow's operations around the products of product.h, for float32 on a CPU.
 //
 // Images are (batch, height, width, channels), values (connections, kernel height, kernel width), sorted by output and
-// then by input. Indices are looked at before they are used: they may come from a file.
+// then by input; or (pairs, kernel height, kernel width, size, size), each pair a connected block. Indices are looked
+// at before they are used: they may come from a file.
 
-#include "product.h"
+#include "blocks.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -20,7 +21,7 @@ using tf::shape_inference::ShapeHandle;
 tf::Status ForwardShape(InferenceContext* c) {
   ShapeHandle x, values;
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 3, &values));
+  TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(1), 3, &values));
   std::vector<tf::int32> strides, dilations;
   std::string padding;
   tf::int64 filters;
@@ -80,13 +81,18 @@ REGISTER_OP("KerasSparseProductGradientToValues")
     .Input("outputs: int32")
     .Output("dvalues: float")
     .Attr("kernel_size: list(int)")
+    .Attr("block_size: int >= 1 = 1")
     .Attr("strides: list(int) = [1, 1]")
     .Attr("dilations: list(int) = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
     .SetShapeFn([](InferenceContext* c) {
       std::vector<tf::int32> size;
+      tf::int32 block;
       TF_RETURN_IF_ERROR(c->GetAttr("kernel_size", &size));
-      c->set_output(0, c->MakeShape({c->Dim(c->input(2), 0), c->MakeDim(size[0]), c->MakeDim(size[1])}));
+      TF_RETURN_IF_ERROR(c->GetAttr("block_size", &block));
+      std::vector<DimensionHandle> shape{c->Dim(c->input(2), 0), c->MakeDim(size[0]), c->MakeDim(size[1])};
+      if (block > 1) shape.insert(shape.end(), 2, c->MakeDim(block));
+      c->set_output(0, c->MakeShape(shape));
       return absl::OkStatus();
     });
 
@@ -127,20 +133,23 @@ class ProductKernel : public tf::OpKernel {
   }
 
   // Outputs that never decrease, and indices inside: what the products rely on.
-  tf::Status Check(const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape) const {
+  tf::Status Check(const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape, int64_t block) const {
     const int64_t count = inputs.NumElements();
     if (inputs.dims() != 1 || outputs.dims() != 1 || outputs.NumElements() != count)
       return InvalidArgument("`inputs` and `outputs` of ", name(), " must be vectors of one length. Received: ",
                              inputs.shape().DebugString(), " and ", outputs.shape().DebugString());
+    if (shape.channels % block || shape.filters % block)
+      return InvalidArgument("Blocks of ", name(), " must fill ", shape.channels, " x ", shape.filters,
+                             " channels. Received: blocks of ", block);
     const tf::int32* in = inputs.flat<tf::int32>().data();
     const tf::int32* out = outputs.flat<tf::int32>().data();
-    bool wrong = count && (out[0] < 0 || out[count - 1] >= shape.filters);
-    const uint32_t channels = shape.channels;
+    bool wrong = count && (out[0] < 0 || out[count - 1] >= shape.filters / block);
+    const uint32_t channels = shape.channels / block;
     for (int64_t i = 0; i < count; ++i) wrong |= static_cast<uint32_t>(in[i]) >= channels;
     for (int64_t i = 1; i < count; ++i) wrong |= out[i] < out[i - 1];
     if (wrong)
-      return InvalidArgument("`inputs` and `outputs` of ", name(), " must lie inside ", shape.channels, " x ",
-                             shape.filters, ", and `outputs` must never decrease. They were not made by keras_sparse, "
+      return InvalidArgument("`inputs` and `outputs` of ", name(), " must lie inside ", shape.channels / block, " x ",
+                             shape.filters / block, ", and `outputs` must never decrease. They were not made by keras_sparse, "
                              "or the file they come from is damaged.");
     return absl::OkStatus();
   }
@@ -163,7 +172,6 @@ class ProductKernel : public tf::OpKernel {
           });
     };
     std::vector<tf::Tensor> memory;
-    memory.reserve(3);
     const Allocate allocate = [c, &memory](int64_t floats) -> float* {
       tf::Tensor tensor;
       const tf::Status status = c->allocate_temp(tf::DT_FLOAT, tf::TensorShape({floats}), &tensor);
@@ -175,7 +183,7 @@ class ProductKernel : public tf::OpKernel {
       return memory.back().flat<float>().data();
     };
     try {
-      work(Product(shape, threads->num_threads, parallel, allocate));
+      work(Product(shape, threads->num_threads, parallel, allocate), allocate);
     } catch (const std::bad_alloc&) {
       // The context knows.
     }
@@ -186,13 +194,25 @@ class ProductKernel : public tf::OpKernel {
 };
 
 tf::Status CheckValues(const tf::Tensor& values, const tf::Tensor& inputs) {
-  if (values.dims() == 3 && values.dim_size(0) == inputs.NumElements()) return absl::OkStatus();
-  return InvalidArgument("`values` must have the shape (connections, height, width). Received: ",
+  const bool has_blocks = values.dims() == 5 && values.dim_size(3) == values.dim_size(4) && values.dim_size(3) > 0;
+  if ((values.dims() == 3 || has_blocks) && values.dim_size(0) == inputs.NumElements()) return absl::OkStatus();
+  return InvalidArgument("`values` must have the shape (connections, height, width), or that and a square. Received: ",
                          values.shape().DebugString(), " for ", inputs.NumElements(), " connections");
 }
 
-Connections ConnectionsOf(const tf::Tensor& inputs, const tf::Tensor& outputs, const float* values) {
-  return {inputs.NumElements(), inputs.flat<tf::int32>().data(), outputs.flat<tf::int32>().data(), values};
+int64_t BlockSize(const tf::Tensor& values) { return values.dims() == 5 ? values.dim_size(3) : 1; }
+
+// Calls `work(connections)` with single connections, whatever the block size.
+template <typename Work>
+void WithSingle(const tf::Tensor& values, const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape,
+                const Allocate& allocate, const Work& work) {
+  const int64_t pairs = inputs.NumElements(), block = BlockSize(values);
+  const int32_t* in = inputs.flat<tf::int32>().data();
+  const int32_t* out = outputs.flat<tf::int32>().data();
+  const float* flat = values.flat<float>().data();
+  if (block == 1) return work(Connections{pairs, in, out, flat});
+  const Blocks blocks{pairs, block, shape.taps(), in, out};
+  work(Unblocked(blocks, flat, allocate).connections());
 }
 
 class Forward : public ProductKernel {
@@ -206,13 +226,14 @@ class Forward : public ProductKernel {
     std::vector<Shape> shape;
     OP_REQUIRES_OK(c, CheckValues(values, inputs));
     OP_REQUIRES_OK(c, ShapeOf(x.shape(), filters_, values.dim_size(1), values.dim_size(2), &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0]));
+    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], BlockSize(values)));
     const Shape& s = shape[0];
     tf::Tensor* y;
     OP_REQUIRES_OK(c, c->allocate_output(0, tf::TensorShape({s.batch, s.rows.out, s.columns.out, s.filters}), &y));
-    Run(c, s, [&](const Product& product) {
-      product.Forward(x.flat<float>().data(), ConnectionsOf(inputs, outputs, values.flat<float>().data()),
-                      y->flat<float>().data());
+    Run(c, s, [&](const Product& product, const Allocate& allocate) {
+      WithSingle(values, inputs, outputs, s, allocate, [&](const Connections& single) {
+        product.Forward(x.flat<float>().data(), single, y->flat<float>().data());
+      });
     });
   }
 
@@ -233,13 +254,14 @@ class GradientToInputs : public ProductKernel {
     OP_REQUIRES_OK(c, tf::TensorShapeUtils::MakeShape(sizes.vec<tf::int32>().data(), sizes.NumElements(), &x));
     OP_REQUIRES_OK(c, CheckValues(values, inputs));
     OP_REQUIRES_OK(c, ShapeOf(x, dy.dim_size(3), values.dim_size(1), values.dim_size(2), &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0]));
+    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], BlockSize(values)));
     OP_REQUIRES(c, IsImage(dy, shape[0]), InvalidArgument("`dy` does not have the shape of the result."));
     tf::Tensor* dx;
     OP_REQUIRES_OK(c, c->allocate_output(0, x, &dx));
-    Run(c, shape[0], [&](const Product& product) {
-      product.GradientToInputs(dy.flat<float>().data(), ConnectionsOf(inputs, outputs, values.flat<float>().data()),
-                               dx->flat<float>().data());
+    Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
+      WithSingle(values, inputs, outputs, shape[0], allocate, [&](const Connections& single) {
+        product.GradientToInputs(dy.flat<float>().data(), single, dx->flat<float>().data());
+      });
     });
   }
 };
@@ -248,6 +270,7 @@ class GradientToValues : public ProductKernel {
  public:
   explicit GradientToValues(tf::OpKernelConstruction* c) : ProductKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("kernel_size", &kernel_size_));
+    OP_REQUIRES_OK(c, c->GetAttr("block_size", &block_size_));
     OP_REQUIRES(c, kernel_size_.size() == 2, InvalidArgument("`kernel_size` must be two integers."));
   }
 
@@ -256,19 +279,32 @@ class GradientToValues : public ProductKernel {
     std::vector<Shape> shape;
     OP_REQUIRES(c, dy.dims() == 4, InvalidArgument("`dy` must have 4 axes, as `x`."));
     OP_REQUIRES_OK(c, ShapeOf(x.shape(), dy.dim_size(3), kernel_size_[0], kernel_size_[1], &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0]));
+    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], block_size_));
     OP_REQUIRES(c, IsImage(dy, shape[0]), InvalidArgument("`dy` does not have the shape of the result."));
+    tf::TensorShape sizes({inputs.NumElements(), kernel_size_[0], kernel_size_[1]});
+    if (block_size_ > 1) {
+      sizes.AddDim(block_size_);
+      sizes.AddDim(block_size_);
+    }
     tf::Tensor* dvalues;
-    OP_REQUIRES_OK(c, c->allocate_output(
-                          0, tf::TensorShape({inputs.NumElements(), kernel_size_[0], kernel_size_[1]}), &dvalues));
-    Run(c, shape[0], [&](const Product& product) {
-      product.GradientToValues(x.flat<float>().data(), dy.flat<float>().data(), ConnectionsOf(inputs, outputs, nullptr),
-                               dvalues->flat<float>().data());
+    OP_REQUIRES_OK(c, c->allocate_output(0, sizes, &dvalues));
+    const int32_t* in = inputs.flat<tf::int32>().data();
+    const int32_t* out = outputs.flat<tf::int32>().data();
+    float* to = dvalues->flat<float>().data();
+    Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
+      const float *from = x.flat<float>().data(), *with = dy.flat<float>().data();
+      const Blocks blocks{inputs.NumElements(), block_size_, shape[0].taps(), in, out};
+      if (block_size_ == 1) return product.GradientToValues(from, with, {blocks.pairs, in, out, nullptr}, to);
+      const Unblocked unblocked(blocks, nullptr, allocate);
+      float* single = allocate(std::max<int64_t>(blocks.connections() * blocks.taps, 1));
+      product.GradientToValues(from, with, unblocked.connections(), single);
+      unblocked.Return(single, to);
     });
   }
 
  private:
   std::vector<tf::int32> kernel_size_;
+  tf::int32 block_size_;
 };
 
 REGISTER_KERNEL_BUILDER(Name("KerasSparseProduct").Device(tf::DEVICE_CPU), Forward);

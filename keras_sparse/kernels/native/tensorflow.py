@@ -70,10 +70,10 @@ def _to_inputs(shape, dy, values, inputs, outputs, arguments):
     )
 
 
-def _to_values(x, dy, inputs, outputs, kernel_size, arguments):
-    return operations().keras_sparse_product_gradient_to_values(
-        x=x, dy=dy, inputs=inputs, outputs=outputs, kernel_size=kernel_size, **arguments
-    )
+def _to_values(x, dy, values, inputs, outputs, arguments):
+    shape = values.shape.as_list()
+    arguments = {**arguments, "kernel_size": shape[1:3], "block_size": shape[3] if len(shape) > 3 else 1}
+    return operations().keras_sparse_product_gradient_to_values(x=x, dy=dy, inputs=inputs, outputs=outputs, **arguments)
 
 
 def _arguments(op):
@@ -85,7 +85,7 @@ def _gradient_of_forward(op, dy):
     x, values, inputs, outputs = op.inputs
     arguments = _arguments(op)
     dx = _to_inputs(tf.shape(x), dy, values, inputs, outputs, arguments)
-    dvalues = _to_values(x, dy, inputs, outputs, values.shape[1:].as_list(), arguments)
+    dvalues = _to_values(x, dy, values, inputs, outputs, arguments)
     return dx, dvalues, None, None
 
 
@@ -94,7 +94,7 @@ def _gradient_of_to_inputs(op, ddx):
     arguments = _arguments(op)
     filters = dy.shape[-1]
     ddy = product(ddx, values, inputs, outputs, filters=filters, **arguments)
-    dvalues = _to_values(ddx, dy, inputs, outputs, values.shape[1:].as_list(), arguments)
+    dvalues = _to_values(ddx, dy, values, inputs, outputs, arguments)
     return None, ddy, dvalues, None, None
 
 
