@@ -24,10 +24,10 @@ def build():
     model = keras.Sequential([
         keras.Input((5, 5, 4)),
         SparseConv2D(6, 3, sparsity=0.7, activation="tanh", seed=1),
-        SparseConv2D(5, 2, sparsity=0.7, format="compact", activation="tanh", seed=2),
+        SparseConv2D(5, 2, sparsity=0.7, format="compact", implementation="native", activation="tanh", seed=2),
         keras.layers.Flatten(),
         MaskedDense(6, sparsity=0.8, activation="tanh", seed=3),
-        MaskedDense(5, sparsity=0.5, format="compact", activation="tanh", seed=4),
+        MaskedDense(5, sparsity=0.5, format="compact", implementation="native", activation="tanh", seed=4),
         keras.layers.Dense(2),
     ])
     model.compile(keras.optimizers.AdamW(0.01, weight_decay=0.05), "mse", jit_compile=False)
