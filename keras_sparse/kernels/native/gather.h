@@ -79,17 +79,18 @@ inline __attribute__((always_inline)) void AddConnection(const float* from, cons
 template <int tile>
 inline void Gather(const float* planes, int64_t plane, const List& list, int64_t first, int64_t last, const Runs& runs,
                    Vec (*results)[kTile]) {
+  for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
   if (!list.is_by_source) {
+    if (runs.of[1].empty()) return;  // pixels that strides pass over
+    const Run run = runs.of[1][0];
     for (int64_t channel = first; channel < last; ++channel) {
       Vec sums[tile] = {};
       for (int64_t i = list.starts[channel]; i < list.starts[channel + 1]; ++i)
-        AddConnection<tile>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, runs,
-                            sums);
+        AddRun<tile, 1>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, run, sums);
       std::copy_n(sums, tile, results[channel - first]);
     }
     return;
   }
-  for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
   for (int64_t i = list.starts[first / kNear]; i < list.starts[first / kNear + 1]; ++i) {
     Vec* result = results[list.targets[i * list.index_step]];
     Vec sums[tile];

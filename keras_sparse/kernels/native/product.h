@@ -204,14 +204,14 @@ class Product {
     for (int64_t i = 0; i < c.count; ++i) ++starts[key(i) + 1];
     for (int64_t k = 0; k < keys; ++k) starts[k + 1] += starts[k];
     std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    const int64_t step = taps_ + indices;
+    const int64_t taps = indices == 1 ? 1 : taps_, step = taps + indices;  // known to the compiler where it counts
     float* sorted = allocate_(std::max<int64_t>(c.count * step, 1));
     for (int64_t i = 0; i < c.count; ++i) {
       float* to = sorted + next[key(i)]++ * step;
       int32_t own[indices];
       index(i, own);
       std::memcpy(to, own, sizeof(own));
-      for (int64_t t = 0; t < taps_; ++t) to[indices + t] = c.values[i * taps_ + t];
+      for (int64_t t = 0; t < taps; ++t) to[indices + t] = c.values[i * taps + t];
     }
     const int32_t* sources = reinterpret_cast<const int32_t*>(sorted);
     return List{false, std::move(starts), sources, sources + 1, step, sorted + indices, step};
@@ -318,38 +318,39 @@ class Product {
   // Adds the products of what is read with what is written, connection by connection.
   void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane, const Connections& c,
                int64_t begin, int64_t end, const Runs& runs, int64_t count, float* sums) const {
-    float dots[kLanes];
-    const float* reads[kMany];
-    float* to[kMany];
     for (int64_t i = begin; i < end;) {
       const int32_t output = c.outputs[i];
       const float* with = result + output * result_plane;
-      int waiting = 0;  // single positions, of any connections to this output
-      const auto flush = [&] {
-        for (int k = waiting; k < kMany; ++k) reads[k] = reads[0];
-        Store(dots, DotsOfMany(with, reads, count));
-        for (int k = 0; k < waiting; ++k) *to[k] += dots[k];
-        waiting = 0;
-      };
-      for (; i < end && c.outputs[i] == output; ++i) {
-        const float* x = image + c.inputs[i] * image_plane;
-        float* own = sums + i * taps_;
-        for (const Run& run : runs.of[3]) {
-          DotsOfRun<3>(with, x + run.offset, count, dots);
-          for (int k = 0; k < 3; ++k) own[run.value[k]] += dots[k];
-        }
-        for (const Run& run : runs.of[2]) {
-          DotsOfRun<2>(with, x + run.offset, count, dots);
-          for (int k = 0; k < 2; ++k) own[run.value[k]] += dots[k];
-        }
-        for (const Run& run : runs.of[1]) {
-          reads[waiting] = x + run.offset;
-          to[waiting++] = own + run.value[0];
-          if (waiting == kMany) flush();
+      int64_t last = i;
+      while (last < end && c.outputs[last] == output) ++last;
+      for (const Run& run : runs.of[1]) {
+        // Single positions, of several connections at once.
+        float* own = sums + run.value[0];
+        for (int64_t first = i; first < last; first += kMany) {
+          const float* reads[kMany];
+          for (int64_t k = 0; k < kMany; ++k)
+            reads[k] = image + c.inputs[std::min(first + k, last - 1)] * image_plane + run.offset;
+          const Vec dots = DotsOfMany(with, reads, count);
+          for (int64_t k = 0; k < std::min<int64_t>(kMany, last - first); ++k) own[(first + k) * taps_] += dots[k];
         }
       }
-      if (waiting) flush();
+      if (runs.of[2].empty() && runs.of[3].empty()) {
+        i = last;
+        continue;
+      }
+      for (; i < last; ++i) {
+        const float* x = image + c.inputs[i] * image_plane;
+        for (const Run& run : runs.of[3]) AddRunDots<3>(with, x, run, count, sums + i * taps_);
+        for (const Run& run : runs.of[2]) AddRunDots<2>(with, x, run, count, sums + i * taps_);
+      }
     }
+  }
+
+  template <int n>
+  static void AddRunDots(const float* with, const float* x, const Run& run, int64_t count, float* sums) {
+    float dots[n];
+    DotsOfRun<n>(with, x + run.offset, count, dots);
+    for (int k = 0; k < n; ++k) sums[run.value[k]] += dots[k];
   }
 
   const Shape shape_;
