@@ -48,3 +48,15 @@ class Clock:
 
 def _iterations(model):
     return int(ops.convert_to_numpy(model.optimizer.iterations))
+
+
+def step_of(model, layers):
+    """The step of a model's clock, which schedules go by; if nothing keeps one, the optimizer's count of updates.
+
+    Args:
+        model: Compiled Keras model.
+        layers: List of its sparse layers, each of which may have been written to by another callback.
+    """
+    now = _iterations(model)
+    begun, then = max(tuple(int(number) for number in ops.convert_to_numpy(layer.mask_step)) for layer in layers)
+    return now if begun < 0 or now < then else begun + now - then
