@@ -52,9 +52,39 @@ def changes_counts(recipe):
     return recipe.prune is not None or recipe.densify is not None
 
 
+def says_times(recipe):
+    """Whether a recipe says in steps when connections move."""
+    return any(time is not None for *_, time in _times(recipe))
+
+
+def check_times(recipe, dataset):
+    """Refuses a recipe after whose last step connections were to move, which would then silently not happen.
+
+    Raises:
+        ValueError: If a time lies after the end of the run.
+    """
+    steps = _steps(recipe, dataset)
+    for verb, argument, time in _times(recipe):
+        if time is not None and time > steps:
+            raise checks.error(
+                argument, f"{verb!r} in a Recipe", f"at most {steps}, the updates of the whole run", time,
+                "Train for more epochs, or do it earlier.",
+            )  # fmt: skip
+
+
+def _times(recipe):
+    for verb in ("prune", "rewire"):
+        for argument in ("begin", "end", "frequency", "until"):
+            yield verb, argument, (getattr(recipe, verb) or {}).get(argument)
+
+
+def _steps(recipe, dataset):
+    return recipe.epochs * dataset.train.steps(recipe.batch_size)
+
+
 def callbacks_of(recipe, dataset, folder, rows):
     """The callbacks of a run; none if its connections stay as they are."""
-    steps = recipe.epochs * dataset.train.steps(recipe.batch_size)
+    steps = _steps(recipe, dataset)
     verbs = {verb: getattr(recipe, verb) for verb in VERBS}
 
     def batch(step):
@@ -72,14 +102,12 @@ def moving_callbacks(verbs, steps, batch, seed):
 
     Args:
         verbs: Dictionary from verbs to their arguments or None.
-        steps: Integer, updates in the whole run, from which times follow that are not given, and after which none may
-            lie; or None, to look at the arguments alone.
+        steps: Integer, updates in the whole run, from which times follow that are not given; or None, to look at the
+            arguments alone.
         batch: Function from a step to a batch, for gradients.
         seed: Integer.
     """
     made = []
-    if steps is not None:
-        _check_times(verbs, steps)
     every = min(FREQUENCY, max(1, (steps or 1) // UPDATES))
     done = round(DONE_AT * (steps or 1))
     if verbs.get("prune") is not None:
@@ -98,19 +126,8 @@ def moving_callbacks(verbs, steps, batch, seed):
     return made
 
 
-def _check_times(verbs, steps):
-    for verb in ("prune", "rewire"):
-        for argument in ("begin", "end", "frequency", "until"):
-            time = (verbs.get(verb) or {}).get(argument)
-            if time is not None and time > steps:
-                raise checks.error(
-                    argument, f"{verb!r} in a Recipe", f"at most {steps}, the updates of the whole run", time,
-                    "Train for more epochs, or do it earlier.",
-                )  # fmt: skip
-
-
 def _prune(arguments, done, every, batch, seed):
-    hint = "It is a fraction: 0.9 cuts nine of ten connections (--prune, or --to, on the command line)."
+    hint = "It is a fraction: 0.9 cuts nine of ten connections."
     sparsity = checks.number(
         "sparsity", arguments.pop("sparsity"), "'prune' in a Recipe", 0, 1, exclude_maximum=True, hint=hint
     )
