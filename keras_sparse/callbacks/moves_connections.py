@@ -1,5 +1,7 @@
 """What the callbacks that move connections share: masks for stock layers, the clock, updates when they are due."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -83,6 +85,16 @@ class MovesConnections(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.follow_schedule()
         self._clock.write(self.model)
+
+    def on_train_end(self, logs=None):
+        step = None if self._clock is None else self._clock.read(self.model)
+        if step is not None and self.schedule.due(step) is None:
+            warnings.warn(
+                f"{type(self).__name__} has moved nothing: training ended at step {step} (updates of the optimizer), "
+                f"and {self.schedule!r} has no update due until later. Train longer, or let the schedule begin "
+                "earlier; the next `fit` goes on from this step.",
+                stacklevel=2,
+            )
 
     def start_clock(self):
         """Reads the clock, when training begins and checkpoints were restored."""

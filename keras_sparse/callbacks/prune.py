@@ -37,8 +37,8 @@ class Prune(MovesConnections):
             then takes them out of the model).
         allocation: Name in `allocation.ALLOCATIONS` or a function of your own, for scope "layer".
         exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
-        data: What gradients are taken on: arrays `(x, y)`, a data set of batches (its first one), or a function from
-            the step to a batch.
+        data: What gradients are taken on: a tuple of arrays `(x, y)`, a data set of batches (its first one: another
+            each time if it shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0, for "random" and the examples.
 

@@ -28,7 +28,7 @@ class Rewire(MovesConnections):
     compact layers too; the others need the masked format.
 
     Args:
-        drop: Number in (0, 1), fraction of a layer's connections that moves at each update: `floor(drop * n)` of n. It
+        drop: Number in [0, 1), fraction of a layer's connections that moves at each update: `floor(drop * n)` of n. It
             falls to zero along a cosine if `until` is given. Or a `Schedule` of that fraction, which then has its own
             times.
         grow: "random", "gradient" or "momentum".
@@ -36,8 +36,8 @@ class Rewire(MovesConnections):
         until: Integer > `frequency` or None, the last step; RigL stops at three quarters of the training.
         criterion: `Criterion` or its name, by which the weakest are told: "magnitude", "random" or "saliency".
         exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
-        data: For gradients: arrays `(x, y)`, a data set of batches (its first one), or a function from the step to a
-            batch.
+        data: For gradients: a tuple of arrays `(x, y)`, a data set of batches (its first one: another each time if it
+            shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0.
 
@@ -117,6 +117,7 @@ class Rewire(MovesConnections):
                 self._momentum(layer)
 
     def on_train_end(self, logs=None):
+        super().on_train_end(logs)
         if self.grow == "momentum":
             model = self.model
             for layer in self.layers:

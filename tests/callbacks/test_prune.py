@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from keras_sparse import allocation, criteria, patterns, shrink
-from keras_sparse.callbacks import Prune
+from keras_sparse.callbacks import Prune, Rewire
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.layers import MaskedConv2D, MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
@@ -652,6 +652,19 @@ def test_nothing_is_due_twice():
     for _ in range(3):
         fit(network, Prune(Constant(0.5, begin=2, frequency=6), Counting()), epochs=1)
     assert len(calls) == 2  # at 2 and 8
+
+
+@pytest.mark.parametrize("verb", [Prune, Rewire])
+def test_training_that_ends_before_the_first_update_says_so(verb, recwarn):
+    network = model(eager=not COMPILED)
+    mask_in_place(network)[0].set_mask(RNG.random((6, 8)) < 0.5, trained=False)
+    callback = Prune(OneShot(0.5, step=9)) if verb is Prune else Rewire(frequency=9)
+    with pytest.warns(UserWarning, match=rf"{verb.__name__} has moved nothing: training ended at step 8 .* Train long"):
+        fit(network, callback, epochs=2)
+    recwarn.clear()
+    fit(network, callback, epochs=1)
+    fit(network, verb(callback.schedule), epochs=1)  # behind its end
+    assert not [w for w in recwarn if "moved nothing" in str(w.message)]
 
 
 # Errors
