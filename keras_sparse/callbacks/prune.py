@@ -36,7 +36,7 @@ class Prune(MovesConnections):
             kept), "block:4x4", "channel" (whole outputs of a layer; those that are summed go together, and `shrink`
             then takes them out of the model).
         allocation: Name in `allocation.ALLOCATIONS` or a function of your own, for scope "layer".
-        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
         data: What gradients are taken on: a tuple of arrays `(x, y)`, a data set of batches (its first one: another
             each time if it shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.

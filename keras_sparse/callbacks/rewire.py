@@ -35,7 +35,7 @@ class Rewire(MovesConnections):
         frequency: Integer >= 1, steps from one update to the next; the first is at step `frequency`.
         until: Integer > `frequency` or None, the last step; RigL stops at three quarters of the training.
         criterion: `Criterion` or its name, by which the weakest are told: "magnitude", "random" or "saliency".
-        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
         data: For gradients: a tuple of arrays `(x, y)`, a data set of batches (its first one: another each time if it
             shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.

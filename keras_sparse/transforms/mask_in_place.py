@@ -31,7 +31,9 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
 
     Args:
         model: Built Keras model; it is changed.
-        exclude: Layers that stay as they are: names, patterns, "first", "last", layers, or a list of these.
+        exclude: Layers that stay as they are: names, patterns, "first", "last", layers, classes of layers, or a list
+            of these. A layer that holds others (attention, a model) stands for all that it holds, one without a kernel
+            for none.
         owner: String, the function that an error names.
 
     Returns:
@@ -71,7 +73,7 @@ def excluded_layers(model, exclude, owner):
     parts = exclude if isinstance(exclude, (list, tuple, set)) else [exclude]
     graph = channel_graph(model) if any(part in PLACES for part in parts if isinstance(part, str)) else None
     with_kernel = [x for x in model._flatten_layers() if type(x) in TWINS or isinstance(x, SparseKernel)]
-    return select("exclude", exclude, graph, owner, others=with_kernel)
+    return select("exclude", exclude, model, graph, owner, others=with_kernel)
 
 
 def _become(layer, kind):

@@ -55,8 +55,8 @@ def sparsify(
         allocation: "uniform", "erdos_renyi" or "erdos_renyi_kernel"; a function `(kernel_shapes, sparsity) ->
             sparsities`; or a dictionary from layer names or patterns to sparsities (the first that matches counts;
             what none matches has `sparsity`, or stays dense if that is None).
-        exclude: Layers that stay dense: None, or one or a list of names, patterns (`conv2_*`), layers, "first" (what
-            reads the model's inputs), "last" (what makes its outputs).
+        exclude: Layers that stay dense: None, or one or a list of names, patterns (`conv2_*`), layers, classes of
+            layers, "first" (what reads the model's inputs), "last" (what makes its outputs).
         seed: Integer or None; None draws one.
         format: "masked" or "compact".
         block_size: Integer >= 1, size of dense blocks.
@@ -81,7 +81,7 @@ def sparsify(
     graph = channel_graph(model)
     called = {id(link.layer) for link in graph.links}
     out_of_sight = [x for x in model._flatten_layers() if type(x) in TWINS and x.built and id(x) not in called]
-    excluded = select("exclude", exclude, graph, "sparsify", others=out_of_sight)
+    excluded = select("exclude", exclude, model, graph, "sparsify", others=out_of_sight)
     _check_in_sight([layer for layer in out_of_sight if id(layer) not in excluded])
     targets = {
         id(link.layer): link.layer
