@@ -3,9 +3,11 @@
 import warnings
 
 import numpy as np
+from keras import ops
 
 from keras_sparse import allocation as allocations
 from keras_sparse import checks, criteria, patterns
+from keras_sparse.allocation.by_name import by_name, checked_share
 from keras_sparse.callbacks.channel_groups import ChannelGroups
 from keras_sparse.callbacks.gradient_batch import GradientBatch
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
@@ -35,7 +37,9 @@ class Prune(MovesConnections):
         pattern: `Pattern` or its name, what is cut together: "unstructured", "2:4" (of four consecutive inputs two are
             kept), "block:4x4", "channel" (whole outputs of a layer; those that are summed go together, and `shrink`
             then takes them out of the model).
-        allocation: Name in `allocation.ALLOCATIONS` or a function of your own, for scope "layer".
+        allocation: For scope "layer": name in `allocation.ALLOCATIONS`, a function of your own, or a dictionary from
+            names or patterns of layers to the sparsities that these have in the end, and a part of as the schedule has
+            come; all others follow the schedule.
         exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
         data: What gradients are taken on: a tuple of arrays `(x, y)`, a data set of batches (its first one: another
             each time if it shuffles anew, also when a run is resumed), or a function from the step to a batch.
@@ -72,14 +76,22 @@ class Prune(MovesConnections):
         self.criterion = criteria.get(criterion, owner=self)
         self.scope = checks.choice("scope", scope, self, SCOPES)
         self.pattern = patterns.get(pattern, owner=self)
-        self.allocation = allocations.get(allocation, owner=self)
+        self.allocation = allocation if isinstance(allocation, dict) else allocations.get(allocation, owner=self)
         if scope == "global" and allocation != "uniform":
             raise checks.error(
                 "allocation", self, "left out with scope='global'", allocation,
                 "One ranking over all layers decides how much each of them loses.",
             )  # fmt: skip
-        target = getattr(self.schedule, "final", getattr(self.schedule, "sparsity", 0.0))
-        self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
+        targets = [] if self.schedule.target is None else [self.schedule.target]
+        if isinstance(allocation, dict):
+            if not any(targets):
+                raise checks.error(
+                    "allocation", self, "no dictionary with a schedule that does not say where it ends", allocation,
+                    "Take OneShot or Polynomial, or give your Schedule a `target` above 0.",
+                )  # fmt: skip
+            targets += [checked_share(share, allocation, name, self) for name, share in allocation.items()]
+        for target in targets:
+            self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
         if self.criterion.gradients == "movement" and self.schedule.due(0) == 0 and self.schedule(0) > 0:
             raise checks.error(
                 "criterion", self, "one that needs no history, to cut connections at step 0", criterion,
@@ -98,16 +110,27 @@ class Prune(MovesConnections):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._groups = None
+        if isinstance(self.allocation, dict):
+            self._shares(0.0)  # finds all its names
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._clock is None:
             self.start_clock()
             self._watch(restart=self._clock.begun < 0)
+            if self.criterion.at_initialization and self._clock.begun < 0 and self._updates():
+                warnings.warn(
+                    f"{self.criterion!r} is a criterion for models that were not trained yet, and the optimizer has "
+                    f"made {self._updates()} updates. Prune first, or by 'magnitude' or 'saliency'.",
+                    stacklevel=2,
+                )
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         self._watch()
         super().on_train_batch_end(batch, logs)
+
+    def _updates(self):
+        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _watch(self, restart=False):
         if self.criterion.gradients == "movement":
@@ -143,6 +166,10 @@ class Prune(MovesConnections):
         return check_sparsity(self.schedule(step), owner=self.schedule)
 
     def _shares(self, sparsity):
+        if isinstance(self.allocation, dict):
+            target = self.schedule.target
+            shares = by_name(self.allocation, [layer.name for layer in self.layers], target, owner=self)
+            return [share * (sparsity / target) for share in shares]
         shapes = [tuple(layer.trained_kernel.shape) for layer in self.layers]
         return self.allocation(shapes, sparsity)
 
@@ -172,9 +199,9 @@ class Prune(MovesConnections):
     def _gradients(self, step):
         kind, model = self.criterion.gradients, self.model
         if kind == "loss":
-            return loss_gradients(model, self.layers, self.batches.at(step))
+            return loss_gradients(model, self.layers, self.batches.at(step), owner=self)
         if kind == "hessian":
-            return hessian_gradients(model, self.layers, self.batches.at(step))
+            return hessian_gradients(model, self.layers, self.batches.at(step), owner=self)
         if kind == "flow":
-            return flow_gradients(model, self.layers)
+            return flow_gradients(model, self.layers, owner=self)
         return [layer.movement for layer in self.layers] if kind == "movement" else None

@@ -128,7 +128,7 @@ class Rewire(MovesConnections):
         fraction = checks.number("drop", self.schedule(step), self, 0, 1, exclude_maximum=True)
         gradients = [None] * len(self.layers)
         if self.batches is not None:
-            gradients = loss_gradients(self.model, self.layers, self.batches.at(step))
+            gradients = loss_gradients(self.model, self.layers, self.batches.at(step), owner=self)
         for index, (layer, gradient) in enumerate(zip(self.layers, gradients, strict=True)):
             rng, mask = self.rng(step, index), layer.mask
             dropped = self.criterion.scores(layer.dense_kernel(), gradient, rng)

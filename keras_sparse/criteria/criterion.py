@@ -26,7 +26,7 @@ class Criterion(Configured, ABC):
             "hessian", the product of the loss's Hessian with its gradient; "flow", the gradient of the sum of the
             outputs, where all weights are replaced by their absolute values and the input is all ones; "movement",
             the sum over the steps of training of weight before the step times change of the weight.
-        at_initialization: Whether it is meant for a network that was not trained yet.
+        at_initialization: Whether it is meant for a network that was not trained yet; `Prune` warns of another.
         rounds: Number of rounds in which it prunes; between two of them the scores are computed anew.
 
     Example:

@@ -1,6 +1,5 @@
 """The sparse twin of a model that exists."""
 
-import fnmatch
 import random
 
 import keras
@@ -9,6 +8,7 @@ from keras import layers
 
 from keras_sparse import allocation as allocations
 from keras_sparse import checks, topologies
+from keras_sparse.allocation.by_name import by_name, checked_share
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
@@ -183,23 +183,10 @@ def _allocated(targets, sparsity, topology, allocation, sparse):
             )  # fmt: skip
         return [None] * len(targets)
     if isinstance(allocation, dict):
-        unused = [p for p in allocation if not any(fnmatch.fnmatchcase(layer.name, p) for layer in targets)]
-        if unused:
-            names = ", ".join(layer.name for layer in targets)
-            before = [name for name in sparse if any(fnmatch.fnmatchcase(name, p) for p in unused)]
-            hint = f"These match no layer that can be sparse: {names}."
-            if before:
-                hint += f" Sparse already: {', '.join(before)}; `strip` the model first to draw them anew."
-            raise checks.error(
-                "allocation", "sparsify", "a dictionary from names or patterns of layers to sparsities",
-                {p: allocation[p] for p in unused}, hint,
-            )  # fmt: skip
         otherwise = 0.0 if sparsity is None else check_sparsity(sparsity, "sparsify")
-        matches = [next((p for p in allocation if fnmatch.fnmatchcase(x.name, p)), None) for x in targets]
-        return [
-            otherwise if p is None else _allocated_sparsity(allocation[p], {p: allocation[p]}, x.name)
-            for p, x in zip(matches, targets, strict=True)
-        ]
+        return by_name(allocation, [layer.name for layer in targets], otherwise, "sparsify", not_asked=sparse)
+    if not targets:
+        return []  # which has an error of its own
     sparsity = check_sparsity(sparsity, "sparsify")
     allocated = allocations.get(allocation, "sparsify")([layer.kernel.shape for layer in targets], sparsity)
     if np.shape(allocated) != (len(targets),):
@@ -207,14 +194,4 @@ def _allocated(targets, sparsity, topology, allocation, sparse):
             "allocation", "sparsify", f"a function that gives a list of {len(targets)} sparsities", allocated,
             f"One for each of the layers {', '.join(layer.name for layer in targets)}.",
         )  # fmt: skip
-    return [_allocated_sparsity(one, allocated, x.name) for one, x in zip(allocated, targets, strict=True)]
-
-
-def _allocated_sparsity(value, allocation, name):
-    try:
-        return check_sparsity(value, "sparsify")
-    except ValueError:
-        raise checks.error(
-            "allocation", "sparsify", "sparsities, numbers in [0, 1)", allocation,
-            f"The layer {name!r} would have {value!r}. It is the fraction of zeros: 0.9 keeps a tenth.",
-        ) from None  # fmt: skip
+    return [checked_share(one, allocated, x.name, "sparsify") for one, x in zip(allocated, targets, strict=True)]

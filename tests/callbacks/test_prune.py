@@ -147,6 +147,17 @@ def test_exact_counts_at_each_due_step_and_none_between(allocation_name):
         assert all((new <= old).all() for (_, old), (_, new) in zip(before, after, strict=True))  # never comes back
 
 
+@pytest.mark.parametrize(
+    ("schedule", "name"),
+    [(SCHEDULE, "out"), (SCHEDULE, "o*"), (OneShot(0.85, step=5), "out"), (Constant(0.85, begin=5), "out")],
+)
+def test_layers_of_a_dictionary_end_at_their_own_sparsity(schedule, name):
+    network, watch = model(), Watch()
+    fit(network, Prune(schedule, allocation={name: 0.5}), watch)
+    assert watch.seen[5] == [math.floor(schedule(5) * 48), math.floor(schedule(5) / 0.85 * 0.5 * 24)]
+    assert cut(network) == [40, 12]
+
+
 def test_one_ranking_over_all_layers():
     network, watch = model(optimizer=keras.optimizers.SGD(0.0)), Watch()
     out = network.get_layer("out")
@@ -308,6 +319,20 @@ def test_synflow_in_rounds_leaves_no_layer_without_connections():
     with pytest.warns(UserWarning, match="Prune has cut all connections of out at step 0: nothing gets through"):
         fit(by_size, Prune(OneShot(0.9), scope="global"), epochs=1)
     assert not by_size.get_layer("out").mask.any()
+
+
+@pytest.mark.parametrize("name", ["snip", "synflow"])
+def test_a_criterion_for_untrained_models_warns_of_a_trained_one(name, recwarn):
+    network = model(eager=not COMPILED)
+    fit(network, Prune(OneShot(0.5), name, data=(X, Y)), epochs=1)
+    fit(network, Prune(OneShot(0.5), name, data=(X, Y)), epochs=1)  # goes on, and has nothing to do
+    assert not [w for w in recwarn if "not trained yet" in str(w.message)]
+    network = model(eager=not COMPILED)
+    fit(network, epochs=1)
+    with pytest.warns(
+        UserWarning, match="models that were not trained yet, and the optimizer has made 4 updates. Prune"
+    ):
+        fit(network, Prune(OneShot(0.5), name, data=(X, Y)), epochs=1)
 
 
 # In what shape
@@ -682,11 +707,35 @@ def without_kernels():
     return network
 
 
+def two_outputs():
+    """On JAX the gradient of what the loss does not depend on is zero, and no error."""
+    if keras.backend.backend() == "jax":
+        raise ValueError("`model` of Prune must have")
+    inputs = keras.Input((6,))
+    network = keras.Model(inputs, [layers.Dense(3)(inputs), layers.Dense(3)(inputs)])
+    network.compile("sgd", ["mse", None], run_eagerly=True)
+    return network
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: Prune("polinomial"), "`schedule` of Prune must be one of"),
         (lambda: Prune("polinomial"), "Did you mean 'polynomial'"),
+        (lambda: Prune("one_shot"), "schedule='one_shot', which needs sparsity. Pass OneShot(sparsity=...)."),
+        (lambda: Prune(0.9), "`schedule` of Prune must be a Schedule"),
+        (
+            lambda: Prune(SCHEDULE, allocation={"out": 1.5}),
+            "`allocation` of Prune must be sparsities, numbers in [0, 1)",
+        ),
+        (lambda: Prune(OneShot(0.5), pattern="2:4", allocation={"out": 0.9}), "2 of 4 are kept"),
+        (lambda: Prune(lambda step: 0.5, allocation={"out": 0.9}), "does not say where it ends"),
+        (lambda: Prune(SCHEDULE, scope="global", allocation={"out": 0.9}), "left out with scope='global'"),
+        (lambda: fit(model(eager=True), Prune(SCHEDULE, allocation={"owt": 0.9})), "match no layer that can be sparse"),
+        (
+            lambda: fit(two_outputs(), Prune(OneShot(0.5), "snip", data=(X, [Y, Y])), y=[Y, Y]),
+            "`model` of Prune must have",
+        ),
         (lambda: Prune(SCHEDULE, "magnitud"), "`criterion` of Prune must be one of"),
         (lambda: Prune(SCHEDULE, scope="model"), "`scope` of Prune must be one of 'layer', 'global'"),
         (lambda: Prune(SCHEDULE, pattern="blocks"), "`pattern` of Prune must be one of"),
