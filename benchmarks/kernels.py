@@ -8,8 +8,8 @@
 A round is one call of each: output, gradient to the inputs, gradient to the weights, in one compiled function. The
 sides take turns in a new random order each round, on as many threads as `--threads` says; the table has medians, and
 how many times faster than the dense layer that is. "auto" is what the layer takes when it is not told. `--others` times
-the forward product alone, beside those of SciPy, TensorFlow and, where it is installed, PyTorch, on the same connections.
-The goals are in the issue tracker's table: 1, 3, 10 and 25% of 256 to 256 channels, or 2048 to 2048 units.
+the forward product alone, beside those of SciPy, TensorFlow and, where it is installed, PyTorch, on the same
+connections. The goals are in the issue tracker's table: 1, 3, 10 and 25% of 256 to 256 channels, or 2048 to 2048 units.
 """
 
 import argparse
