@@ -15,6 +15,7 @@ import sys
 
 from keras_sparse import __version__
 from keras_sparse.commands import export, kernels, models, profile, prune, topologies, train
+from keras_sparse.commands.error_words import in_command_words
 from keras_sparse.kernels.native.not_built import NotBuilt
 
 
@@ -34,7 +35,8 @@ def main(argv=None):
     except (ValueError, OSError, NotBuilt) as error:
         if os.environ.get("KERAS_SPARSE_TRACEBACK"):
             raise
-        print(f"keras-sparse {arguments.command}: error: {error}", file=sys.stderr)
+        message = in_command_words(str(error), arguments)
+        print(f"keras-sparse {arguments.command}: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         hint = f" Go on with --resume --output {arguments.output}" if arguments.command in ("train", "prune") else ""

@@ -1,6 +1,7 @@
 """Name tables: what is registered here is a layer string, a command-line choice and a test case."""
 
 import difflib
+import inspect
 import re
 
 import keras
@@ -79,8 +80,23 @@ class Registry:
         if isinstance(identifier, kind):
             return identifier
         if isinstance(identifier, str):
-            return self.lookup(identifier, owner)(**arguments)
+            member = self.lookup(identifier, owner)
+            missing = [name for name in _needed(member) if name not in arguments]
+            if missing:
+                raise ValueError(
+                    f"`{self.kind}` of {describe(owner)} must be a {kind.__name__}, or the name of one that needs no "
+                    f"arguments. Received: {self.kind}={identifier!r}, which needs {', '.join(missing)}. Pass "
+                    f"{member.__name__}({', '.join(f'{name}=...' for name in missing)})."
+                )
+            return member(**arguments)
         raise ValueError(
             f"`{self.kind}` of {describe(owner)} must be a name ({', '.join(self.names())}) or a "
             f"{kind.__name__}. Received: {self.kind}={identifier!r}. Pass a name or an instance."
         )
+
+
+def _needed(member):
+    """Names of the arguments without a default."""
+    parameters = inspect.signature(member).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]

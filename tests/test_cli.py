@@ -176,15 +176,15 @@ def test_no_command_prints_the_help(capsys):
         ("train --model resnet50 --depth 50", "`--depth` is not for resnet50, which takes --base, --aggregation"),
         ("train --model sparsenet --depth 3", "`depth` of SparseNet must be an integer >= 7. Received: depth=3"),
         ("train --model resnet50", "height and width >= 32. Received: input_shape=(16, 16, 1)"),
-        ("train --epochs 0", "`epochs` of Recipe must be an integer >= 1"),
-        ("train --dataset imagenet", "`dataset` of Recipe must be one of"),
+        ("train --epochs 0", "`--epochs` must be an integer >= 1"),
+        ("train --dataset imagenet", "`--dataset` must be one of"),
         ("train --resume", "`--resume` needs the folder of the run"),
         ("train --model sparsenet --dataset cifar10 --data-dir /nowhere --output {tmp}/x", "tfds build cifar10"),
         ("profile --model densenet --growth-rate 0", "`growth_rate` of DenseNet"),
         ("profile --file nowhere.keras", "nowhere.keras"),
         ("profile --model fractalnet --columns 40", "`columns` of FractalNet must be an integer in [1, 10]"),
         ("train --model sparsenet --examples 1 --validation-fraction 0.9", "`validation_fraction` of datasets.load"),
-        ("train --batch-size 99999999999999999999", "`batch_size` of Recipe"),
+        ("train --batch-size 99999999999999999999", "`--batch-size` must be an integer in"),
         ("train --recipe nowhere.json", "nowhere.json"),
         ("train --model resnet --pattern window:x", "Write it as in 'window:5'"),
         ("train --model mlp --topology expander", "`--topology` is of sparse layers, and there are none"),
@@ -196,16 +196,26 @@ def test_no_command_prints_the_help(capsys):
         ("train --model mlp --prune 0.9 --rewire-drop 0.2", "`--rewire-drop` belongs to --rewire"),
         ("train --model mlp --densify-period 5", "`--densify-period` belongs to --densify"),
         ("train --model mlp --sparsify-exclude last", "`--sparsify-exclude` belongs to --sparsify"),
-        ("train --model mlp --prune 1.5", "must be a number in [0, 1)"),
+        (
+            "train --model mlp --prune 1.5",
+            "`--prune` must be a number in [0, 1). Received: sparsity=1.5. It is a fraction",
+        ),
         ("train --model mlp --sparsify 1", "must be a number in [0, 1)"),
         ("train --model mlp --densify 0", "must be a number in [1e-09, 1]"),
         ("train --model mlp --prune 0.9 --prune-pattern stripes", "'unstructured'"),
         ("train --model mlp --sparsify 0.5 --sparsify-exclude nowhere", "They are: hidden1, predictions."),
         ("train --model mlp --prune 0.9 --prune-begin 9 --prune-end 3", "`end` of Polynomial must be an integer >= 9"),
+        ("prune nowhere.keras --to 0.9", "`MODEL.keras` must be a saved Keras model. Received: model='"),
         ("prune nowhere.keras --to 0.9", "nowhere.keras'. There is no such file."),
+        (
+            "prune --resume --output nowhere",
+            "must be a folder in which a run was begun, to resume it. Received: nowhere",
+        ),
+        ("prune m.keras --to 90", "`--to` must be a number in [0, 1). Received: sparsity=90.0. It is a fraction"),
+        ("train --model sparsenett", "`--model` must be one of"),
         ("prune nowhere.keras --to 0.9 --resume", "`--resume` needs the folder of the run"),
-        ("prune nowhere.keras --to 0.9 --dataset mnits", "`dataset` of Recipe must be one of"),
-        ("prune nowhere.keras --to 0.9 --epochs 0", "`epochs` of Recipe must be an integer >= 1"),
+        ("prune nowhere.keras --to 0.9 --dataset mnits", "`--dataset` must be one of"),
+        ("prune nowhere.keras --to 0.9 --epochs 0", "`--epochs` must be an integer >= 1"),
         ("prune mlp --to 0.9", "saved Keras model"),
     ],
 )
@@ -337,7 +347,7 @@ def test_prune_whole_channels_at_once_by_saliency(dense, tmp_path, capsys):
     assert saved == {
         "sparsity": 0.5, "once": True, "criterion": "saliency", "pattern": "channel", "exclude": ["out"],
     }  # fmt: skip
-    assert "sparsity of 50.00%" in capsys.readouterr().out
+    assert f"sparsity of {64 * 12 / (64 * 24 + 24 * 10):.2%}" in capsys.readouterr().out  # of both layers
     shrunk = keras_sparse.shrink(keras.saving.load_model(tmp_path / "last.keras"))
     assert shrunk.get_layer("hidden").units == 12
 
@@ -411,25 +421,9 @@ def test_a_dense_model_is_neither_rewired_nor_densified(verb, option, tmp_path, 
     output = tmp_path / "out"
     assert main(f"train --model mlp --epochs 1 --examples 60 {option} --output {output} --quiet".split()) == 2
     error = capsys.readouterr().err
-    assert f"`{verb}` of Recipe must be None for a model in which all is connected" in error
-    assert "--sparsify 0.9" in error
+    assert f"`--{verb}` must be left out for a model in which all is connected" in error
+    assert "Let 'mlp' start with few connections, by `--sparsify`." in error
     assert not output.exists()
-
-
-@pytest.mark.parametrize("models", ["mlp", "mlp lenet5"])
-def test_times_after_the_end_are_refused_before_anything_is_written(models, tmp_path, capsys):
-    output = tmp_path / "out"
-    command = f"train --model {models} --epochs 1 --examples 60 --prune 0.5 --prune-begin 3 --output {output} --quiet"
-    assert main(command.split()) == 2
-    assert "must be at most 2, the updates of the whole run. Received: begin=3" in capsys.readouterr().err
-    assert not output.exists()
-
-
-def test_prune_begins_within_the_run_or_writes_nothing(dense, tmp_path, capsys):
-    command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--begin", "50", "--quiet"]
-    assert main([*command, "--output", str(tmp_path / "out")]) == 2
-    assert "must be at most 2, the updates of the whole run. Received: begin=50" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_dense_model_is_pruned_and_rewired(tmp_path):
@@ -468,8 +462,38 @@ def test_prune_goes_on_as_it_was_begun(dense, tmp_path):
 def test_prune_does_not_resume_another_run(dense, tmp_path, capsys):
     command = ["prune", str(dense[0]), "--to", "0.8", "--epochs", "1", "--examples", "60", "--quiet"]
     assert main([*command, "--output", str(tmp_path)]) == 0
-    assert main(["prune", "--resume", "--output", str(tmp_path), "--to", "0.3", "--quiet"]) == 2
-    assert "prune" in capsys.readouterr().err
+    for options, named in (
+        ("--to 0.3", "--to"),
+        ("--begin 2 --once", "--begin, --once"),
+        ("--epochs 5 --batch-size 8 --dataset mnist --seed 0", "--dataset, --epochs, --batch-size, --seed"),
+    ):
+        capsys.readouterr()
+        assert main(["prune", "--resume", "--output", str(tmp_path), "--quiet", *options.split()]) == 2
+        assert f"as it was begun. Received: {named}. Leave that out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("prune {file} --to 0.5 --begin 9", "--begin"),
+        ("prune {file} --to 0.5 --end 9", "--end"),
+        ("train --model mlp lenet5 --prune 0.5 --prune-begin 9", "--prune-begin"),
+        ("train --model mlp --sparsify 0.5 --rewire set --rewire-until 9", "--rewire-until"),
+    ],
+)
+def test_connections_that_would_move_after_the_run_are_refused_before_it(dense, command, option, tmp_path, capsys):
+    command = f"{command.format(file=dense[0])} --epochs 1 --examples 60 --output {tmp_path / 'out'}"
+    assert main(command.split()) == 2  # two steps
+    error = capsys.readouterr().err
+    assert f"`{option}` must be at most 2, the updates of the whole run. Received: " in error
+    assert "Train for more epochs" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_field_of_a_file_keeps_its_name(tmp_path, capsys):
+    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": {"model": "mlp", "epochs": 0}}))
+    assert main(["train", "--recipe", str(tmp_path)]) == 2
+    assert "`epochs` of Recipe must be an integer >= 1" in capsys.readouterr().err
 
 
 def test_the_table_says_what_was_pruned(tmp_path, capsys):

@@ -30,8 +30,12 @@ def printed_by(code, folder):
 
 
 def test_migration_page_runs(tmp_path):
-    (code,) = blocks("python", (ROOT / "docs" / "from_tfmot.md").read_text(encoding="utf-8"))
-    assert printed_by(code, tmp_path).strip() == "{'dense': 0.8, 'dense_1': 0.797}"
+    codes = blocks("python", (ROOT / "docs" / "from_tfmot.md").read_text(encoding="utf-8"))
+    assert [printed_by(code, tmp_path).strip() for code in codes] == [
+        "{'dense': 0.8, 'dense_1': 0.797}",
+        "[0.8, 0.797]",
+        "{'MaskedConv2D': 0.5, 'MaskedDense': 0.899}",
+    ]
 
 
 def test_python_runs_and_prints_accuracy_beside_parameters(tmp_path):

@@ -4,6 +4,7 @@ from keras_sparse.aggregation import OPERATORS, PATTERNS
 from keras_sparse.applications import MODELS
 from keras_sparse.layers import LAYERS
 from keras_sparse.registry import Registry, registered_name
+from keras_sparse.schedules import SCHEDULES, Schedule
 from keras_sparse.topologies import TOPOLOGIES
 
 
@@ -36,6 +37,15 @@ def test_an_unknown_name_lists_the_valid_ones_and_suggests_the_nearest(table):
     with pytest.raises(ValueError, match=f"Did you mean '{wanted}'") as caught:
         table.lookup(wanted + "x", "Somebody")
     assert all(repr(name) in str(caught.value) for name in table.names())
+
+
+def test_a_name_that_needs_arguments_says_which():
+    with pytest.raises(ValueError) as caught:
+        SCHEDULES.resolve("one_shot", "Somebody", Schedule)
+    assert str(caught.value) == (
+        "`schedule` of Somebody must be a Schedule, or the name of one that needs no arguments. Received: "
+        "schedule='one_shot', which needs sparsity. Pass OneShot(sparsity=...)."
+    )
 
 
 @pytest.mark.parametrize(

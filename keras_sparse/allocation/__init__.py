@@ -7,7 +7,6 @@ An allocation is a function from kernel shapes and one sparsity to a sparsity fo
 """
 
 from keras_sparse.allocation.erdos_renyi import erdos_renyi, erdos_renyi_kernel
-from keras_sparse.allocation.shares import shares
 from keras_sparse.allocation.uniform import uniform
 from keras_sparse.registry import Registry
 
@@ -27,4 +26,4 @@ def get(identifier, owner="allocation.get"):
     return identifier if callable(identifier) else ALLOCATIONS.lookup(identifier, owner)
 
 
-__all__ = ["ALLOCATIONS", "erdos_renyi", "erdos_renyi_kernel", "get", "shares", "uniform"]
+__all__ = ["ALLOCATIONS", "erdos_renyi", "erdos_renyi_kernel", "get", "uniform"]

@@ -1,10 +1,9 @@
 """The sparsities that an allocation gives to the layers of a model, checked: it may be a function of the user's own."""
 
-import numbers
-
 import numpy as np
 
 from keras_sparse import checks
+from keras_sparse.topologies.topology import check_sparsity
 
 
 def shares(allocation, layers, sparsity, owner, maximum=1.0):
@@ -30,21 +29,38 @@ def shares(allocation, layers, sparsity, owner, maximum=1.0):
         [0.5]
     """
     given = allocation([tuple(layer.kernel.shape) for layer in layers], sparsity)
-    name = getattr(allocation, "__name__", repr(allocation))
     if np.shape(given) != (len(layers),):
         raise checks.error(
             "allocation", owner, f"a function that gives a list of {len(layers)} sparsities", given,
             f"One for each of the layers {', '.join(layer.name for layer in layers)}.",
         )  # fmt: skip
-    bracket, hint = "1)", "It is the fraction of zeros: 0.9 keeps a tenth."
+    why = f" by {getattr(allocation, '__name__', repr(allocation))}, where all together have {sparsity:.4g}"
+    parts = zip(given, layers, strict=True)
+    return [checked_share(share, given, layer.name, owner, maximum, why) for share, layer in parts]
+
+
+def checked_share(share, allocation, name, owner, maximum=1.0, why=""):
+    """The sparsity that an allocation gives to a layer, if the layer can have it.
+
+    Args:
+        share: What it gives.
+        allocation: What an error says that was received.
+        name: String, the layer.
+        owner: String or object that an error names.
+        maximum: Number, what may not be exceeded, or reached where it is 1.
+        why: String that an error puts behind the share.
+    """
+    allowed, hint = "[0, 1)", "It is the fraction of zeros: 0.9 keeps a tenth."
     if maximum < 1:
-        bracket, hint = f"{maximum:g}]", "Lower the sparsity, exclude the layer, or take another allocation."
-    for layer, share in zip(layers, given, strict=True):
-        in_range = isinstance(share, numbers.Real) and 0 <= share <= maximum + 1e-12 and share < 1
-        if not in_range:
-            raise checks.error(
-                "allocation", owner, f"sparsities, numbers in [0, {bracket}", given,
-                f"By {name} the layer {layer.name!r} would have {share!r} where all together have {sparsity:.4g}. "
-                + hint,
-            )  # fmt: skip
-    return [float(share) for share in given]
+        allowed, hint = f"[0, {maximum:g}]", "Lower the sparsity, exclude the layer, or take another allocation."
+    try:
+        share = check_sparsity(share, owner)
+        is_allowed = share <= maximum + 1e-12
+    except ValueError:
+        is_allowed = False
+    if not is_allowed:
+        raise checks.error(
+            "allocation", owner, f"sparsities, numbers in {allowed}", allocation,
+            f"The layer {name!r} would have {share!r}{why}. {hint}",
+        )  # fmt: skip
+    return share

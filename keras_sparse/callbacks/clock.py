@@ -36,8 +36,8 @@ class Clock:
 
     def __init__(self, model, layers, counts_from=None, count_before=None, owner="Clock"):
         saved = [layer for layer in layers if not layer.is_saved_as_stock]
-        variables = [layer.mask_step for layer in saved or layers]
-        written = [ops.convert_to_numpy(variable).tolist() for variable in variables]
+        keepers = saved or layers
+        variables, written = [layer.mask_step for layer in keepers], [_written(layer) for layer in keepers]
         latest = max(range(len(written)), key=lambda i: written[i][0])  # the first of equals
         self._first, self._others = variables[latest], variables[:latest] + variables[latest + 1 :]
         self.begun, iterations = written[latest]
@@ -81,10 +81,26 @@ class Clock:
             variable.assign([self.begun, now])
 
 
+def step_of(model, layers):
+    """The step of a model's clock, which schedules go by; if nothing keeps one, the optimizer's count of updates.
+
+    Args:
+        model: Compiled Keras model.
+        layers: List of its sparse layers, each of which may have been written to by another callback.
+    """
+    now = optimizer_count(model)
+    begun, iterations = max(_written(layer) for layer in layers)
+    return now if begun < 0 or now < iterations else begun + now - iterations
+
+
 def optimizer_count(model):
     """The updates that the optimizer of a model has made; 0 if it has none."""
     optimizer = getattr(model, "optimizer", None)
     return 0 if optimizer is None else int(ops.convert_to_numpy(optimizer.iterations))
+
+
+def _written(layer):
+    return ops.convert_to_numpy(layer.mask_step).tolist()
 
 
 def _warn_of_guess(model, owner, now, counts_from):

@@ -3,8 +3,9 @@
 import math
 import warnings
 
+from keras_sparse.analysis.dense_kernels import kernels_of
 from keras_sparse.layers.sparse_kernel import SparseKernel
-from keras_sparse.transforms.mask_in_place import excluded_layers, matrices
+from keras_sparse.transforms.mask_in_place import excluded_layers
 
 
 def left_dense(model, exclude, owner):
@@ -16,7 +17,7 @@ def left_dense(model, exclude, owner):
         owner: String, the function that an error names.
 
     Returns:
-        List of layers that have a trained weight of two axes or more of their own.
+        List of layers that have a trained kernel of their own.
     """
     excluded = excluded_layers(model, exclude, owner)
     layers = [layer for layer in model._flatten_layers() if id(layer) not in excluded]
@@ -44,4 +45,4 @@ def warn_of_left_dense(model, exclude, owner):
 
 
 def _trained(layer):
-    return [weight for weight in matrices(layer) if weight.trainable]
+    return [weight for weight in kernels_of(layer) if weight.trainable]

@@ -21,7 +21,7 @@ class MovesConnections(keras.callbacks.Callback):
 
     Args:
         schedule: `Schedule`, name of one, or a function from the step to a number.
-        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
         seed: Integer >= 0.
         counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0 of the schedule, where no file can tell.
     """

@@ -6,7 +6,10 @@ import numpy as np
 
 from keras_sparse import allocation as allocations
 from keras_sparse import checks, criteria, patterns
+from keras_sparse.allocation.by_name import by_name
+from keras_sparse.allocation.shares import checked_share, shares
 from keras_sparse.callbacks.channel_groups import ChannelGroups
+from keras_sparse.callbacks.clock import optimizer_count
 from keras_sparse.callbacks.gradient_batch import GradientBatch
 from keras_sparse.callbacks.left_dense import warn_of_left_dense
 from keras_sparse.callbacks.moves_connections import MovesConnections, per_connection
@@ -36,10 +39,12 @@ class Prune(MovesConnections):
         pattern: `Pattern` or its name, what is cut together: "unstructured", "2:4" (of four consecutive inputs two are
             kept), "block:4x4", "channel" (whole outputs of a layer; those that are summed go together, and `shrink`
             then takes them out of the model).
-        allocation: Name in `allocation.ALLOCATIONS` or a function of your own, for scope "layer".
-        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
-        data: What gradients are taken on: arrays `(x, y)`, a data set of batches (its first one), or a function from
-            the step to a batch.
+        allocation: For scope "layer": name in `allocation.ALLOCATIONS`, a function of your own, or a dictionary from
+            names or patterns of layers to the sparsities that these have in the end, and a part of as the schedule has
+            come; all others follow the schedule.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
+        data: What gradients are taken on: a tuple of arrays `(x, y)`, a data set of batches (its first one: another
+            each time if it shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0, for "random" and the examples.
         counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0 of the schedule. Needed for a model whose
@@ -78,15 +83,22 @@ class Prune(MovesConnections):
         self.criterion = criteria.get(criterion, owner=self)
         self.scope = checks.choice("scope", scope, self, SCOPES)
         self.pattern = patterns.get(pattern, owner=self)
-        self.allocation = allocations.get(allocation, owner=self)
+        self.allocation = allocation if isinstance(allocation, dict) else allocations.get(allocation, owner=self)
         if scope == "global" and allocation != "uniform":
             raise checks.error(
                 "allocation", self, "left out with scope='global'", allocation,
                 "One ranking over all layers decides how much each of them loses.",
             )  # fmt: skip
-        target = getattr(self.schedule, "final", getattr(self.schedule, "sparsity", 0.0))
-        self.pattern.cut_among(1000, target)  # refuses what cannot be that sparse
-        self._target = target
+        if self.schedule.target is not None:
+            self.pattern.cut_among(1000, self.schedule.target)  # refuses what cannot be that sparse
+        if isinstance(allocation, dict):
+            if not self.schedule.target:
+                raise checks.error(
+                    "allocation", self, "no dictionary with a schedule that does not say where it ends", allocation,
+                    "Take OneShot or Polynomial, or give your Schedule a `target` above 0.",
+                )  # fmt: skip
+            for name, share in allocation.items():
+                checked_share(share, allocation, name, self, self.pattern.max_sparsity)
         if self.criterion.may_be_negative and not self.pattern.takes_negative:
             raise checks.error(
                 "pattern", self, f"one that takes negative scores with the criterion {self.criterion!r}", pattern,
@@ -111,13 +123,20 @@ class Prune(MovesConnections):
         super().on_train_begin(logs)
         warn_of_left_dense(self.model, self.exclude, type(self).__name__)
         self._groups = None
-        if self.scope == "layer" and self._target:
-            self._shares(self._target)  # what no layer can have is better known now than when it is due
+        if self.scope == "layer" and self.schedule.target:
+            self._shares(self.schedule.target)  # what no layer can have is better known now than when it is due
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._clock is None:
             self.start_clock()
             self._watch(restart=self._clock.begun < 0)
+            updates = optimizer_count(self.model)
+            if self.criterion.at_initialization and self._clock.begun < 0 and updates:
+                warnings.warn(
+                    f"{self.criterion!r} is a criterion for models that were not trained yet, and the optimizer has "
+                    f"made {updates} updates. Prune first, or by 'magnitude' or 'saliency'.",
+                    stacklevel=2,
+                )
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -159,7 +178,11 @@ class Prune(MovesConnections):
         return sparsity
 
     def _shares(self, sparsity):
-        return allocations.shares(self.allocation, self.layers, sparsity, self, self.pattern.max_sparsity)
+        maximum = self.pattern.max_sparsity
+        if isinstance(self.allocation, dict):
+            names, target = [layer.name for layer in self.layers], self.schedule.target
+            return [share * (sparsity / target) for share in by_name(self.allocation, names, target, self, maximum)]
+        return shares(self.allocation, self.layers, sparsity, self, maximum)
 
     def _masks(self, sparsity, step):
         masks = [layer.mask for layer in self.layers]
@@ -190,9 +213,9 @@ class Prune(MovesConnections):
     def _gradients(self, step):
         kind, model = self.criterion.gradients, self.model
         if kind == "loss":
-            return loss_gradients(model, self.layers, self.batches.at(step))
+            return loss_gradients(model, self.layers, self.batches.at(step), owner=self)
         if kind == "hessian":
-            return hessian_gradients(model, self.layers, self.batches.at(step))
+            return hessian_gradients(model, self.layers, self.batches.at(step), owner=self)
         if kind == "flow":
-            return flow_gradients(model, self.layers)
+            return flow_gradients(model, self.layers, owner=self)
         return [layer.movement for layer in self.layers] if kind == "movement" else None

@@ -30,16 +30,16 @@ class Rewire(MovesConnections):
     compact layers too; the others need the masked format.
 
     Args:
-        drop: Number in (0, 1), fraction of a layer's connections that moves at each update: `floor(drop * n)` of n. It
+        drop: Number in [0, 1), fraction of a layer's connections that moves at each update: `floor(drop * n)` of n. It
             falls to zero along a cosine if `until` is given. Or a `Schedule` of that fraction, which then has its own
             times.
         grow: "random", "gradient" or "momentum".
         frequency: Integer >= 1, steps from one update to the next; the first is at step `frequency`.
         until: Integer > `frequency` or None, the last step; RigL stops at three quarters of the training.
         criterion: `Criterion` or its name, by which the weakest are told: "magnitude", "random" or "saliency".
-        exclude: Layers to leave alone: names, patterns, "first", "last", layers, or a list of these.
-        data: For gradients: arrays `(x, y)`, a data set of batches (its first one), or a function from the step to a
-            batch.
+        exclude: Layers to leave alone: names, patterns, "first", "last", layers, classes of layers, or a list of these.
+        data: For gradients: a tuple of arrays `(x, y)`, a data set of batches (its first one: another each time if it
+            shuffles anew, also when a run is resumed), or a function from the step to a batch.
         batch_size: Integer >= 1, examples that are drawn from arrays.
         seed: Integer >= 0.
         counts_from: Integer >= 0 or None, `optimizer.iterations` at step 0, where no file can tell; see `Prune`.
@@ -143,7 +143,7 @@ class Rewire(MovesConnections):
         fraction = checks.number("drop", self.schedule(step), self, 0, 1, exclude_maximum=True)
         gradients = [None] * len(self.layers)
         if self.batches is not None:
-            gradients = loss_gradients(self.model, self.layers, self.batches.at(step))
+            gradients = loss_gradients(self.model, self.layers, self.batches.at(step), owner=self)
         for index, (layer, gradient) in enumerate(zip(self.layers, gradients, strict=True)):
             rng, mask = self.rng(step, index), layer.mask
             dropped = self.criterion.scores(layer.dense_kernel(), gradient, rng)

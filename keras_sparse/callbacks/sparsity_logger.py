@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from keras_sparse.analysis.definition_order import nested_names, sparse_layers
+from keras_sparse.analysis.dense_kernels import dense_kernels
+from keras_sparse.callbacks.clock import step_of
 
 COLUMNS = ("epoch", "step", "layer", "connections", "weights", "sparsity", "churn", "norm")
 
@@ -17,10 +19,13 @@ class SparsityLogger(keras.callbacks.Callback):
     The model's `sparsity` and `churn` join the logs, and with them Keras's progress bar, its history and whatever
     comes after this callback. Put it after `Prune`, `Rewire` or `Densify`. Churn is the part of the connections, those
     of now and those of one epoch ago together, that are not in both. The norm is the root of the sum of squares of the
-    connected weights. Layers are counted by weights: a connection between channels has one at each position.
+    connected weights. Layers are counted by weights: a connection between channels has one at each position. The
+    model's figures are those of all its kernels: one that has no mask (excluded, or of a kind that cannot be sparse)
+    is connected throughout.
 
     Args:
-        csv: Path of a file to write, a row for each layer and epoch and one named "all"; None for none.
+        csv: Path of a file to write, a row for each sparse layer and epoch and one named "all", the model's; None for
+            none. Its `step` is the one that schedules are asked for.
         append: Boolean, go on writing in a file that exists: for a run that is resumed. Epochs that come once more
             (`initial_epoch` of `fit` says from where) replace those in the file.
         tensorboard: Folder for TensorBoard, or None; needs TensorFlow, on whatever backend.
@@ -68,7 +73,7 @@ class SparsityLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         layers = sparse_layers(self.model)
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        step = step_of(self.model, layers)
         masks = [layer.mask for layer in layers]
         counted = [_counts(*one) for one in zip(layers, self._before, masks, strict=True)]
         names = [layer.name for layer in layers]
@@ -76,7 +81,8 @@ class SparsityLogger(keras.callbacks.Callback):
             nested = nested_names(self.model)
             names = [nested[id(layer)] for layer in layers]
         rows = [(name, *_figures(counts)) for name, counts in zip(names, counted, strict=True)]
-        rows.append(("all", *_figures(np.sum(counted, axis=0))))
+        rest = _dense_counts(dense_kernels(self.model))
+        rows.append(("all", *_figures(np.sum([*counted, rest], axis=0))))
         self._before = masks
         if logs is not None:
             logs["sparsity"], logs["churn"] = rows[-1][3], rows[-1][4]
@@ -102,6 +108,13 @@ def _counts(layer, before, now):
     weights = layer.dense_weights // now.size  # of a connection: SparseConv2D has one at each position
     both, either = ((before & now).sum() * weights, (before | now).sum() * weights)
     return layer.connected_weights, layer.dense_weights, both, either, square
+
+
+def _dense_counts(kernels):
+    """As `_counts`, of kernels in which everything is connected and stays so."""
+    values = [keras.ops.convert_to_numpy(kernel).astype("float64") for kernel in kernels]
+    size = sum(value.size for value in values)
+    return size, size, size, size, float(sum(np.square(value).sum() for value in values))
 
 
 def _figures(counts):

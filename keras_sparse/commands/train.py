@@ -1,10 +1,14 @@
 """`keras-sparse train`: one model, or several side by side."""
 
-import time
-from pathlib import Path
-
 from keras_sparse.commands import add_command
 from keras_sparse.commands.model_options import OPTIONS, add_model_options, given_options, model_arguments
+from keras_sparse.commands.run_options import (
+    add_run_options,
+    another_run,
+    not_empty,
+    nothing_to_resume,
+    output_folder,
+)
 from keras_sparse.commands.sparse_options import add_sparse_options, given_verbs
 from keras_sparse.datasets import SOURCES, list_datasets, load
 from keras_sparse.datasets.splits import AUGMENTATIONS
@@ -12,7 +16,7 @@ from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
 from keras_sparse.training.job import begin_job, read_job
 from keras_sparse.training.recipe import PRECISIONS
 from keras_sparse.training.run_folder import RunFolder
-from keras_sparse.training.sparse_training import check_times, names_times
+from keras_sparse.training.sparse_training import check_times, says_times
 
 TWINS = ("sparsenet", "densenet")
 TWIN_ARGUMENTS = {"depth": 40, "growth_rate": 12, "bottleneck": True}
@@ -78,22 +82,13 @@ def add(commands):
     recipe.add_argument("--examples", type=int, help="use so many training images only, the held-out ones among them")
     recipe.add_argument("--seed", type=int)
     recipe.add_argument("--precision", choices=PRECISIONS)
-    run_options = command.add_argument_group("run")
-    run_options.add_argument("--data-dir", metavar="DIR", help="where TFDS prepared the data set")
-    run_options.add_argument(
-        "--output",
-        metavar="DIR",
-        help="folder to write, one folder below it for each of several models (runs/DATE-TIME)",
+    add_run_options(
+        command, "folder to write, one folder below it for each of several models", "print the final table only"
     )
-    run_options.add_argument("--resume", action="store_true", help="go on with what was begun in --output")
-    run_options.add_argument("--quiet", action="store_true", help="print the final table only")
 
 
 def train(arguments):
-    if arguments.resume and arguments.output is None:
-        raise ValueError("`--resume` needs the folder of the run. Pass it by --output DIR.")
-    output = Path(arguments.output or time.strftime("runs/%Y%m%d-%H%M%S"))
-    arguments.output = str(output)
+    output = output_folder(arguments)
     runs, data_dir = _runs(arguments, output)
     results = [
         run(recipe, folder, data_dir, arguments.resume, "none" if arguments.quiet else "auto")
@@ -115,31 +110,21 @@ def _runs(arguments, output):
     )
     if arguments.resume and not described:
         if not begun:
-            raise ValueError(
-                f"`--output` must be a folder in which a run was begun, to resume it. Received: {output}. Check the "
-                "name, or begin the run by the command without --resume."
-            )
+            raise nothing_to_resume(output)
         return begun, data_dir
     recipes = recipes_of(arguments)
     if arguments.resume and begun:
         for recipe, (saved, _) in zip(recipes, begun, strict=False):
             if recipe != saved or len(recipes) != len(begun):
-                raise ValueError(
-                    f"`--resume` goes on with the runs as they were begun. Received: options for another run than "
-                    f"that in {output}. They differ in: {', '.join(saved.differences(recipe)) or 'the models'}. Leave "
-                    "the options out, or choose another folder."
-                )
+                raise another_run(output, saved.differences(recipe))
         return begun, data_dir
     if any(RunFolder(folder).holds_epochs() for _, folder in begun):
-        raise ValueError(
-            f"`--output` must be a folder without completed epochs. Received: {output}. Go on with that run by "
-            "--resume, or choose another folder."
-        )
+        raise not_empty(output)
     for recipe in recipes:
         # A bad argument of the second is to be met before the first has trained.
-        recipe.build_model(SOURCES[recipe.dataset])
-        if names_times(recipe):
+        if says_times(recipe):
             check_times(recipe, load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples))
+        recipe.build_model(SOURCES[recipe.dataset])
     return begin_job(output, recipes, data_dir), data_dir
 
 

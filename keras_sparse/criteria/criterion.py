@@ -27,7 +27,7 @@ class Criterion(Configured, ABC):
             outputs, where all weights are replaced by their absolute values and the input is all ones; "movement",
             the sum over the steps of training of weight before the step times change of the weight.
         may_be_negative: Whether scores may be below 0; a norm over several of them, as of a channel, then says nothing.
-        at_initialization: Whether it is meant for a network that was not trained yet.
+        at_initialization: Whether it is meant for a network that was not trained yet; `Prune` warns of another.
         rounds: Number of rounds in which it prunes; between two of them the scores are computed anew.
 
     Example:

@@ -15,7 +15,7 @@ from keras_sparse.exports.report import ExportedFile, ExportError, ExportReport
 from keras_sparse.exports.saved_model import SavedModel
 from keras_sparse.registry import Registry
 
-FORMATS = Registry("format", [Keras, KerasZipped, Litert, LitertSparse, Onnx, SavedModel])
+FORMATS = Registry("formats", [Keras, KerasZipped, Litert, LitertSparse, Onnx, SavedModel])
 
 __all__ = [
     "FORMATS",

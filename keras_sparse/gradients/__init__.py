@@ -11,17 +11,19 @@ import numpy as np
 from keras import ops
 
 from keras_sparse.analysis.layer_calls import input_specs
+from keras_sparse.checks import describe
 
 SATURATING = [getattr(keras.activations, name) for name in ("softmax", "sigmoid", "tanh", "hard_sigmoid")]
 
 
-def loss_gradients(model, layers, batch):
+def loss_gradients(model, layers, batch, owner="loss_gradients"):
     """Gradients of the training loss with respect to the kernels, those of cut weights included.
 
     Args:
         model: Compiled Keras model.
         layers: List of masked layers.
         batch: Tuple `(x, y)` or `(x, y, sample_weight)`.
+        owner: String or object that an error names.
 
     Returns:
         List of float arrays of the kernels' shapes.
@@ -29,25 +31,27 @@ def loss_gradients(model, layers, batch):
     Raises:
         ValueError: If the loss does not depend on a kernel.
     """
-    return _numpy(layers, _differentiate(_loss(model, layers, batch), _kernels(layers)))
+    return _numpy(layers, _differentiate(_loss(model, layers, batch), _kernels(layers)), owner)
 
 
-def hessian_gradients(model, layers, batch):
+def hessian_gradients(model, layers, batch, owner="hessian_gradients"):
     """The product of the loss's Hessian with its gradient, with respect to the kernels.
 
     Args and returns are those of `loss_gradients`.
     """
     loss, kernels = _loss(model, layers, batch), _kernels(layers)
-    fixed = [ops.convert_to_tensor(gradient) for gradient in _differentiate(loss, kernels)]
+    gradients = _differentiate(loss, kernels)
+    _check_all(layers, gradients, owner)
+    fixed = [ops.convert_to_tensor(gradient) for gradient in gradients]
 
     def along_gradient(tensors):
         gradients = _differentiate(loss, tensors)
         return sum(ops.sum(one * ops.stop_gradient(other)) for one, other in zip(gradients, fixed, strict=True))
 
-    return _numpy(layers, _differentiate(along_gradient, kernels))
+    return _numpy(layers, _differentiate(along_gradient, kernels), owner)
 
 
-def flow_gradients(model, layers):
+def flow_gradients(model, layers, owner="flow_gradients"):
     """Gradients of the sum of outputs for an input of ones, all weights by their absolute values; no data needed.
 
     Activations that saturate (softmax, sigmoid, tanh) are taken as linear: the flow is far beyond where they change.
@@ -55,9 +59,13 @@ def flow_gradients(model, layers):
     Args:
         model: Built Keras model.
         layers: List of masked layers.
+        owner: String or object that an error names.
 
     Returns:
         List of float arrays of the kernels' shapes.
+
+    Raises:
+        ValueError: If the outputs do not depend on a kernel.
 
     Reference:
         Tanaka et al., Pruning neural networks without any data by iteratively conserving synaptic flow, 2020,
@@ -76,7 +84,8 @@ def flow_gradients(model, layers):
             outputs = model(ones, training=False)
         return sum(ops.sum(ops.cast(output, "float32")) for output in keras.tree.flatten(outputs))
 
-    return _numpy(layers, _differentiate(flow, [ops.abs(kernel) for kernel in _kernels(layers)]))
+    gradients = _differentiate(flow, [ops.abs(kernel) for kernel in _kernels(layers)])
+    return _numpy(layers, gradients, owner, what="outputs that depend")
 
 
 def _loss(model, layers, batch):
@@ -111,14 +120,18 @@ def _kernels(layers):
     return [ops.convert_to_tensor(layer.trained_kernel) for layer in layers]
 
 
-def _numpy(layers, gradients):
+def _numpy(layers, gradients, owner, what="a loss that depends"):
+    _check_all(layers, gradients, owner, what)
+    return [np.asarray(ops.convert_to_numpy(gradient), dtype="float32") for gradient in gradients]
+
+
+def _check_all(layers, gradients, owner, what="a loss that depends"):
     missing = [layer.name for layer, gradient in zip(layers, gradients, strict=True) if gradient is None]
     if missing:
         raise ValueError(
-            f"`model` of gradients must have a loss that depends on every kernel. Received: {', '.join(missing)} "
-            "without a gradient. Exclude layers that do not take part in training."
+            f"`model` of {describe(owner)} must have {what} on every kernel. Received: "
+            f"{', '.join(missing)} without a gradient. Exclude layers that do not take part in training."
         )
-    return [np.asarray(ops.convert_to_numpy(gradient), dtype="float32") for gradient in gradients]
 
 
 def _differentiate(function, tensors):

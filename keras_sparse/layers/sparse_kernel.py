@@ -300,8 +300,8 @@ class SparseKernel(KernelConnections):
         if missing:
             raise ValueError(
                 f"{checks.describe(self)} with format={self.format!r} looks for {', '.join(missing)} among its saved "
-                f"weights. Received: {', '.join(store.keys())}. The file was saved from a layer of another kind or "
-                "format: load it into such a model, then use `sparsify` or `compact`."
+                f"weights. Received: {', '.join(store.keys()) or 'nothing'}. The file was saved from a layer of "
+                "another kind or format: load it into such a model, then use `mask_in_place`, `sparsify` or `compact`."
             )
         if self.format == "masked":
             super().load_own_variables(store)

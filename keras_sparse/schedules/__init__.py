@@ -9,6 +9,7 @@
 [0.01, 0.02, 0.04, 1.0]
 """
 
+from keras_sparse import checks
 from keras_sparse.registry import Registry
 from keras_sparse.schedules.constant import Constant
 from keras_sparse.schedules.cosine import Cosine
@@ -34,6 +35,11 @@ def get(identifier, owner="schedules.get", **arguments):
     """
     if callable(identifier) and not isinstance(identifier, (Schedule, type)):
         return FromFunction(identifier)
+    if not isinstance(identifier, (Schedule, str, dict)):
+        raise checks.error(
+            "schedule", owner, f"a Schedule ({', '.join(SCHEDULES)}), the name of one, or a function from the step to "
+            "a number", identifier, "For one number: OneShot(0.9), which is applied once, or lambda step: 0.9.",
+        )  # fmt: skip
     return SCHEDULES.resolve(identifier, owner, Schedule, **arguments)
 
 

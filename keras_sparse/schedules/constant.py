@@ -32,6 +32,10 @@ class Constant(Schedule):
         super().__init__(begin, end, frequency)
         self.sparsity = check_sparsity(sparsity, owner=self)
 
+    @property
+    def target(self):
+        return self.sparsity
+
     def value(self, step):
         return self.sparsity
 

@@ -41,6 +41,10 @@ class Cosine(Schedule):
         self.initial = checks.number("initial", initial, self, 0, 1, hint=hint)
         self.final = checks.number("final", final, self, 0, 1, hint=hint)
 
+    @property
+    def target(self):
+        return self.final
+
     def value(self, step):
         if step >= self.end:
             return self.final

@@ -33,6 +33,10 @@ class Doubling(Schedule):
         super().__init__(frequency=self.period)
         self.final = checks.number("final", final, self, self.initial, 1, hint="It may not lie below `initial`.")
 
+    @property
+    def target(self):
+        return self.final
+
     def value(self, step):
         doublings = step // self.period
         # 2 ** 1000 is no float, and nothing that small is left to double after 64 times.

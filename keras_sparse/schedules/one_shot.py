@@ -29,6 +29,10 @@ class OneShot(Schedule):
         super().__init__(begin=self.step, end=self.step)
         self.sparsity = check_sparsity(sparsity, owner=self)
 
+    @property
+    def target(self):
+        return self.sparsity
+
     def value(self, step):
         return self.sparsity if step >= self.step else 0.0
 

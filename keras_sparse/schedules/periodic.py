@@ -34,6 +34,10 @@ class Periodic(Schedule):
         super().__init__(begin, end, frequency)
         self.sparsity = check_sparsity(sparsity, owner=self)
 
+    @property
+    def target(self):
+        return self.sparsity
+
     def value(self, step):
         return self.sparsity if step >= self.begin else 0.0
 

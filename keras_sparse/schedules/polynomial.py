@@ -8,7 +8,10 @@ import keras
 from keras_sparse import checks
 from keras_sparse.schedules.schedule import Schedule
 
-HINT = "It is the fraction of zeros: 0.9 keeps a tenth of the connections."
+HINT = (
+    "It is the fraction of zeros: 0.9 keeps a tenth of the connections. For a density that grows to 1 take Cosine or "
+    "Doubling."
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -50,6 +53,10 @@ class Polynomial(Schedule):
         if isinstance(power, bool) or not isinstance(power, numbers.Real) or not 0 < power < math.inf:
             raise checks.error("power", self, "a finite number > 0", power, "Pass 3, as in the paper.")
         self.power = power
+
+    @property
+    def target(self):
+        return self.final
 
     def value(self, step):
         if step >= self.end:  # before the other: with begin = end it is one jump

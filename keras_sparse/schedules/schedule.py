@@ -9,8 +9,8 @@ from keras_sparse.configured import Configured
 class Schedule(Configured, ABC):
     """A function of the step (updates of the optimizer), without state: a number for each, and when it is applied.
 
-    A subclass overrides `value`. Updates are due at `begin`, every `frequency` steps after it, and never past `end`;
-    a subclass with other times overrides `due`.
+    A subclass overrides `value`, and `target` where it is known. Updates are due at `begin`, every `frequency` steps
+    after it, and never past `end`; a subclass with other times overrides `due`.
 
     Args:
         begin: Integer >= 0, step of the first update.
@@ -30,7 +30,8 @@ class Schedule(Configured, ABC):
     def __init__(self, begin=0, end=None, frequency=1):
         self.begin = checks.integer("begin", begin, self, minimum=0)
         if end is not None:
-            self.end = checks.integer("end", end, self, minimum=self.begin, hint="It may not lie before `begin`.")
+            hint = "None means for ever." if end == -1 else "It may not lie before `begin`."  # -1 is that of tfmot
+            self.end = checks.integer("end", end, self, minimum=self.begin, hint=hint)
         self.frequency = checks.integer("frequency", frequency, self, minimum=1)
 
     def __call__(self, step):
@@ -40,6 +41,11 @@ class Schedule(Configured, ABC):
     @abstractmethod
     def value(self, step):
         """The number for a step that was checked."""
+
+    @property
+    def target(self):
+        """The number at which it arrives and stays; None where that is not known, as of a function."""
+        return None
 
     def due(self, step):
         """The last step up to `step` at which an update is due, or None if there was none yet.

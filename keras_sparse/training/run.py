@@ -65,7 +65,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         A `RunResult`.
 
     Raises:
-        ValueError: If `output` holds epochs and `resume` is False, or holds the run of another recipe.
+        ValueError: If `output` holds epochs and `resume` is False, or holds the run of another recipe, or connections
+            were to move after the last step.
         FileNotFoundError: If the data set is not prepared.
 
     Example:
@@ -78,11 +79,11 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
+    dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
+    check_times(recipe, dataset)
+    # Before the work begins, so that a run killed from here on can be resumed.
+    folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision):
-        dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
-        check_times(recipe, dataset)
-        # Before the model, so that a run killed from here on can be resumed.
-        folder.write_recipe(recipe, data_dir)
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
@@ -122,14 +123,16 @@ def _check_folder(folder, recipe, resume):
     if folder.holds_epochs() and not resume:
         raise checks.error(
             "output", "run", "a folder without completed epochs", str(folder.path),
-            "Go on with that run by resume=True (--resume), or choose another folder.",
+            "Go on with that run by resume=True, or choose another folder.",
         )  # fmt: skip
     saved = folder.read_recipe() if resume and folder.begun() else recipe
     if saved != recipe:
-        raise checks.error(
-            "recipe", "run", "the one that the run to resume began with", str(folder.path),
-            f"They differ in: {', '.join(saved.differences(recipe))}. Choose another folder for another run.",
-        )  # fmt: skip
+        differing = saved.differences(recipe)
+        received = ", ".join(f"{name}={recipe.to_dict()[name]!r}, not {saved.to_dict()[name]!r}" for name in differing)
+        raise ValueError(
+            f"`recipe` of run must be the one that the run in {str(folder.path)!r} began with, to resume it. Received: "
+            f"{received}. They differ in: {', '.join(differing)}. Choose another folder for another run."
+        )
 
 
 def _begin_or_resume(folder, recipe, dataset, resume):

@@ -16,7 +16,6 @@ DONE_AT = 0.75  # of a run: then what is left has time to settle
 
 PRUNE = ("sparsity", "begin", "end", "frequency", "once", "criterion", "scope", "pattern", "allocation", "exclude")
 REWIRE = ("drop", "grow", "frequency", "until", "criterion", "exclude")
-TIMES = ("begin", "end", "frequency", "until")
 DENSIFY = ("initial", "period", "final", "new")
 SPARSIFY = tuple(name for name in inspect.signature(sparsify).parameters if name != "model")
 # What each is known by: on the command line, in a table.
@@ -60,28 +59,44 @@ def check_connections(recipe, model):
             arguments = getattr(recipe, verb)
             if arguments is not None:
                 raise checks.error(
-                    verb, "Recipe", "None for a model in which all is connected", arguments,
-                    f"Let {recipe.model!r} start with few connections: `sparsify`, on the command line --sparsify 0.9.",
+                    verb, "Recipe", "left out for a model in which all is connected", arguments,
+                    f"Let {recipe.model!r} start with few connections, by `sparsify` of Recipe.",
                 )  # fmt: skip
-
-
-def names_times(recipe):
-    """Whether a recipe says at which steps something is to happen."""
-    return any(argument in TIMES for verb in ("prune", "rewire") for argument in getattr(recipe, verb) or ())
-
-
-def check_times(recipe, dataset):
-    """Refuses a recipe in which something is to happen after the end of the run.
-
-    Raises:
-        ValueError: If that is so.
-    """
-    _check_times({verb: getattr(recipe, verb) for verb in VERBS}, _steps(recipe, dataset))
 
 
 def changes_counts(recipe):
     """Whether a run ends with another number of connections than it began with."""
     return recipe.prune is not None or recipe.densify is not None
+
+
+def says_times(recipe):
+    """Whether a recipe says in steps when connections move."""
+    return any(time is not None for *_, time in _times(recipe))
+
+
+def check_times(recipe, dataset):
+    """Refuses a recipe after whose last step connections were to move, which would then silently not happen.
+
+    Raises:
+        ValueError: If a time lies after the end of the run.
+    """
+    steps = _steps(recipe, dataset)
+    for verb, argument, time in _times(recipe):
+        if time is not None and time > steps:
+            raise checks.error(
+                argument, f"{verb!r} in a Recipe", f"at most {steps}, the updates of the whole run", time,
+                "Train for more epochs, or do it earlier.",
+            )  # fmt: skip
+
+
+def _times(recipe):
+    for verb in ("prune", "rewire"):
+        for argument in ("begin", "end", "frequency", "until"):
+            yield verb, argument, (getattr(recipe, verb) or {}).get(argument)
+
+
+def _steps(recipe, dataset):
+    return recipe.epochs * dataset.train.steps(recipe.batch_size)
 
 
 def callbacks_of(recipe, dataset, folder, rows):
@@ -104,14 +119,12 @@ def moving_callbacks(verbs, steps, batch, seed):
 
     Args:
         verbs: Dictionary from verbs to their arguments or None.
-        steps: Integer, updates in the whole run, from which times follow that are not given, and after which none may
-            lie; or None, to look at the arguments alone.
+        steps: Integer, updates in the whole run, from which times follow that are not given; or None, to look at the
+            arguments alone.
         batch: Function from a step to a batch, for gradients.
         seed: Integer.
     """
     made = []
-    if steps is not None:
-        _check_times(verbs, steps)
     every = min(FREQUENCY, max(1, (steps or 1) // UPDATES))
     done = round(DONE_AT * (steps or 1))
     if verbs.get("prune") is not None:
@@ -130,23 +143,8 @@ def moving_callbacks(verbs, steps, batch, seed):
     return made
 
 
-def _steps(recipe, dataset):
-    return recipe.epochs * dataset.train.steps(recipe.batch_size)
-
-
-def _check_times(verbs, steps):
-    for verb in ("prune", "rewire"):
-        for argument in TIMES:
-            time = (verbs.get(verb) or {}).get(argument)
-            if time is not None and time > steps:
-                raise checks.error(
-                    argument, f"{verb!r} in a Recipe", f"at most {steps}, the updates of the whole run", time,
-                    "Train for more epochs, or do it earlier.",
-                )  # fmt: skip
-
-
 def _prune(arguments, done, every, batch, seed):
-    hint = "It is a fraction: 0.9 cuts nine of ten connections (--prune, or --to, on the command line)."
+    hint = "It is a fraction: 0.9 cuts nine of ten connections."
     sparsity = checks.number(
         "sparsity", arguments.pop("sparsity"), "'prune' in a Recipe", 0, 1, exclude_maximum=True, hint=hint
     )

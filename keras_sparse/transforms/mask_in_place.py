@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_sparse.analysis.channel_graph import channel_graph
+from keras_sparse.analysis.dense_kernels import kernels_of
 from keras_sparse.layers import SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.rebuild import check_model
@@ -32,7 +33,9 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
 
     Args:
         model: Built Keras model; it is changed.
-        exclude: Layers that stay as they are: names, patterns, "first", "last", layers, or a list of these.
+        exclude: Layers that stay as they are: names, patterns, "first", "last", layers, classes of layers, or a list
+            of these. A layer that holds others (attention, a model) stands for all that it holds, one without a kernel
+            for none.
         owner: String, the function that an error names.
 
     Returns:
@@ -71,13 +74,8 @@ def excluded_layers(model, exclude, owner):
         return {}
     parts = exclude if isinstance(exclude, (list, tuple, set)) else [exclude]
     graph = channel_graph(model) if any(part in PLACES for part in parts if isinstance(part, str)) else None
-    with_kernel = [x for x in model._flatten_layers() if isinstance(x, SparseKernel) or matrices(x)]
-    return select("exclude", exclude, graph, owner, others=with_kernel)
-
-
-def matrices(layer):
-    """The weights of two axes or more that are the layer's own, not those of layers inside of it."""
-    return [weight for weight in layer._trainable_variables if len(weight.shape) > 1]
+    with_kernel = [x for x in model._flatten_layers() if isinstance(x, SparseKernel) or kernels_of(x)]
+    return select("exclude", exclude, model, graph, owner, others=with_kernel)
 
 
 def _become(layer, kind):

@@ -71,7 +71,14 @@ def rebuild(model, replacements, owner, keep_shapes=True):
             inner = error
             while inner.__context__ is not None:
                 inner = inner.__context__
-            raise ValueError(str(inner)) from error
+            if not isinstance(inner, TypeError):
+                raise ValueError(str(inner)) from error
+            raise ValueError(
+                f"`model` of {owner} must be one that Keras can make again from its configuration. Received: the model "
+                f"{model.name!r} of class {type(model).__name__}, where {inner}. Give the class `get_config` with all "
+                "arguments of its constructor, and let that pass **kwargs on to its super class; or make it a "
+                "functional model."
+            ) from error
     # Of the old width they can come last, and what a `build` makes is there by then; others must come first.
     if is_subclassed and keep_shapes:
         new(input_specs(model, None))

@@ -1,6 +1,7 @@
 """Early weights on the connections that training has found."""
 
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,7 +9,10 @@ import numpy as np
 from keras_sparse import checks
 from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.transforms.fresh_start import forget_training
-from keras_sparse.transforms.rebuild import check_model
+from keras_sparse.transforms.rebuild import check_model, rebuild
+from keras_sparse.transforms.strip import strip
+
+WEIGHTS = ".weights.h5"
 
 
 def rewind(model, to):
@@ -19,8 +23,9 @@ def rewind(model, to):
 
     Args:
         model: Built Keras model with sparse layers; it is changed.
-        to: The weights: what `model.get_weights()` gave once, before its layers had masks or since; the file of a
-            model that was saved then (`.keras`); or such a model.
+        to: The weights: what `model.get_weights()` gave once, before its layers had masks or since; a file that was
+            saved then (`.keras`, or `.weights.h5` if the model can be made again from its configuration); or such a
+            model.
 
     Raises:
         ValueError: If these are not the weights of such a model.
@@ -36,14 +41,15 @@ def rewind(model, to):
         >>> model.fit(images, labels, epochs=10)
     """
     check_model(model, "rewind")
-    if isinstance(to, (str, os.PathLike)):
-        to = keras.saving.load_model(to, compile=False)
     compact = [layer.name for layer in sparse_layers(model) if layer.format == "compact"]
     if compact:
         raise checks.error(
             "model", "rewind", "one whose sparse layers are in the masked format", ", ".join(compact),
             "Rewind the masked model, and use `compact` afterwards.",
         )  # fmt: skip
+    if isinstance(to, (str, os.PathLike)):
+        is_weights = str(to).endswith(WEIGHTS)
+        to = _model_with_weights(model, to) if is_weights else keras.saving.load_model(to, compile=False)
     targets = _trained(model)
     values = [keras.ops.convert_to_numpy(v) for v in _trained(to)] if isinstance(to, keras.Model) else list(to)
     trained = {id(variable) for variable in targets}
@@ -65,6 +71,24 @@ def rewind(model, to):
     for layer in sparse_layers(model):
         layer.set_dense_kernel(layer.dense_kernel())  # without what is cut
     forget_training(model)
+
+
+def _model_with_weights(model, path):
+    """A model like this one that a file of weights fits: with its masks, or of stock layers, as it was before."""
+    if not Path(path).expanduser().is_file():
+        raise checks.error("to", "rewind", "weights, a model, or the file of one", str(path), "There is no such file.")
+    for make in (lambda: rebuild(model, {}, "rewind"), lambda: strip(model)):
+        twin = make()
+        try:
+            twin.load_weights(path)
+        except (ValueError, KeyError) as error:
+            reason = next((line for line in str(error).splitlines()[1:] if line.strip()), str(error))
+        else:
+            return twin
+    raise checks.error(
+        "to", "rewind", f"weights that were saved from {model.name!r}, with all its masks or before it had any",
+        str(path), f"Keras says: {reason} Load them into a model that they fit, and pass that model.",
+    )  # fmt: skip
 
 
 def _trained(model):

@@ -21,8 +21,8 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
     Args:
         model: Built Keras model; it is left as it is.
         multiplier: Number in (0, 8], the alpha of the paper; parameters change with its square.
-        exclude: Layers that keep their width: None, or one or a list of names, patterns, layers, "first", "last". What
-            makes the outputs ("last") keeps its width in any case.
+        exclude: Layers that keep their width: None, or one or a list of names, patterns, layers, classes of layers,
+            "first", "last". What makes the outputs ("last") keeps its width in any case.
         include_dense: Boolean, whether dense layers before the last are scaled too, as they must be where they work
             between convolutions (ConvNeXt, gates); None for only if the model has no convolutions.
 
@@ -46,7 +46,7 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
     check_model(model, "scale_width")
     multiplier = checks.number("multiplier", multiplier, "scale_width", 1e-6, 8, hint="0.5 halves the filters.")
     graph = channel_graph(model)
-    kept = select("exclude", exclude, graph, "scale_width") | _classifiers(graph)
+    kept = select("exclude", exclude, model, graph, "scale_width") | _classifiers(model, graph)
     convolutions, dense = (
         [x for x in _outermost(model, name) if not any(id(inner) in kept for inner in x._flatten_layers())]
         for name in ("filters", "units")
@@ -94,10 +94,10 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
         ) from error
 
 
-def _classifiers(graph):
+def _classifiers(model, graph):
     """What makes the outputs, if a kernel does."""
     try:
-        return select("exclude", "last", graph, "scale_width")
+        return select("exclude", "last", model, graph, "scale_width")
     except ValueError:
         return {}
 

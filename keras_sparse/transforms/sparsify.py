@@ -1,6 +1,5 @@
 """The sparse twin of a model that exists."""
 
-import fnmatch
 import random
 
 import keras
@@ -9,6 +8,8 @@ from keras import layers
 
 from keras_sparse import allocation as allocations
 from keras_sparse import checks, topologies
+from keras_sparse.allocation.by_name import by_name
+from keras_sparse.allocation.shares import shares
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
@@ -55,8 +56,8 @@ def sparsify(
         allocation: "uniform", "erdos_renyi" or "erdos_renyi_kernel"; a function `(kernel_shapes, sparsity) ->
             sparsities`; or a dictionary from layer names or patterns to sparsities (the first that matches counts;
             what none matches has `sparsity`, or stays dense if that is None).
-        exclude: Layers that stay dense: None, or one or a list of names, patterns (`conv2_*`), layers, "first" (what
-            reads the model's inputs), "last" (what makes its outputs).
+        exclude: Layers that stay dense: None, or one or a list of names, patterns (`conv2_*`), layers, classes of
+            layers, "first" (what reads the model's inputs), "last" (what makes its outputs).
         seed: Integer or None; None draws one.
         format: "masked" or "compact".
         block_size: Integer >= 1, size of dense blocks.
@@ -81,7 +82,7 @@ def sparsify(
     graph = channel_graph(model)
     called = {id(link.layer) for link in graph.links}
     out_of_sight = [x for x in model._flatten_layers() if type(x) in TWINS and x.built and id(x) not in called]
-    excluded = select("exclude", exclude, graph, "sparsify", others=out_of_sight)
+    excluded = select("exclude", exclude, model, graph, "sparsify", others=out_of_sight)
     _check_in_sight([layer for layer in out_of_sight if id(layer) not in excluded])
     targets = {
         id(link.layer): link.layer
@@ -183,32 +184,9 @@ def _allocated(targets, sparsity, topology, allocation, sparse):
             )  # fmt: skip
         return [None] * len(targets)
     if isinstance(allocation, dict):
-        unused = [p for p in allocation if not any(fnmatch.fnmatchcase(layer.name, p) for layer in targets)]
-        if unused:
-            names = ", ".join(layer.name for layer in targets)
-            before = [name for name in sparse if any(fnmatch.fnmatchcase(name, p) for p in unused)]
-            hint = f"These match no layer that can be sparse: {names}."
-            if before:
-                hint += f" Sparse already: {', '.join(before)}; `strip` the model first to draw them anew."
-            raise checks.error(
-                "allocation", "sparsify", "a dictionary from names or patterns of layers to sparsities",
-                {p: allocation[p] for p in unused}, hint,
-            )  # fmt: skip
         otherwise = 0.0 if sparsity is None else check_sparsity(sparsity, "sparsify")
-        matches = [next((p for p in allocation if fnmatch.fnmatchcase(x.name, p)), None) for x in targets]
-        return [
-            otherwise if p is None else _allocated_sparsity(allocation[p], {p: allocation[p]}, x.name)
-            for p, x in zip(matches, targets, strict=True)
-        ]
+        return by_name(allocation, [layer.name for layer in targets], otherwise, "sparsify", not_asked=sparse)
+    if not targets:
+        return []  # which has an error of its own
     sparsity = check_sparsity(sparsity, "sparsify")
-    return allocations.shares(allocations.get(allocation, "sparsify"), targets, sparsity, "sparsify")
-
-
-def _allocated_sparsity(value, allocation, name):
-    try:
-        return check_sparsity(value, "sparsify")
-    except ValueError:
-        raise checks.error(
-            "allocation", "sparsify", "sparsities, numbers in [0, 1)", allocation,
-            f"The layer {name!r} would have {value!r}. It is the fraction of zeros: 0.9 keeps a tenth.",
-        ) from None  # fmt: skip
+    return shares(allocations.get(allocation, "sparsify"), targets, sparsity, "sparsify")

@@ -54,7 +54,7 @@ def stock_class(layer):
 
 def stock_config(layer):
     """The configuration of the stock layer that a sparse one stands for."""
-    own = {*DEFAULTS, "topology", "format"}
+    own = {*DEFAULTS, "topology", "format", "implementation"}
     return {key: value for key, value in layer.get_config().items() if key not in own}
 
 

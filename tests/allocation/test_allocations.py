@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_sparse import allocation
+from keras_sparse.allocation.by_name import by_name
 from keras_sparse.topologies.topology import count_to_cut
 
 SHAPES = [(2, 4), (3, 6), (2, 4, 6)]
@@ -51,10 +52,25 @@ def test_a_function_of_ones_own():
     assert allocation.get(lambda shapes, sparsity: [sparsity / 2 for _ in shapes])(SHAPES, 0.8) == [0.4] * 3
 
 
+def test_by_name_the_first_pattern_that_matches_counts():
+    names = ["conv1", "conv2", "hidden", "out"]
+    assert by_name({"conv2": 0.1, "conv*": 0.8, "out": 0}, names, 0.9, "test") == [0.8, 0.1, 0.9, 0]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: allocation.get("erdos"), "`allocation` of allocation.get must be one of 'erdos_renyi'"),
+        *[
+            (lambda one=one: one([], 0.5), f"`kernel_shapes` of {one.__name__} must be a list of one shape or more.")
+            for one in (allocation.uniform, allocation.erdos_renyi, allocation.erdos_renyi_kernel)
+        ],
+        (
+            lambda: by_name({"c": 0.5}, ["a", "b"], 0.0, "somebody"),
+            "`allocation` of somebody must be a dictionary from",
+        ),
+        (lambda: by_name({"c": 0.5}, ["a", "b"], 0.0, "x"), "allocation={'c': 0.5}. These match no layer that can be"),
+        (lambda: by_name({"a": 5}, ["a", "b"], 0.0, "x"), "allocation={'a': 5}. The layer 'a' would have 5. It is the"),
         (lambda: allocation.uniform([(4,)], 0.5), "`kernel_shapes` of uniform must be a list of shapes"),
         (lambda: allocation.erdos_renyi(SHAPES, 1.0), "`sparsity` of erdos_renyi must be a number in [0, 1)"),
     ],

@@ -8,7 +8,7 @@ from keras import layers
 from keras_sparse.callbacks import Densify
 from keras_sparse.callbacks.densify import added
 from keras_sparse.layers import MaskedDense, SparseConv2D
-from keras_sparse.schedules import Doubling
+from keras_sparse.schedules import Cosine, Doubling, Polynomial
 from keras_sparse.topologies import Connections, RandomEdge, RandomFanIn
 
 RNG = np.random.default_rng(0)
@@ -71,6 +71,9 @@ def test_ends_dense_and_old_connections_stay(format):
     assert all(layer.mask.all() for layer in sparse_of(network))
     assert history["density"] == sorted(history["density"])
     assert history["density"][-1] == 1.0
+    network = model(format)
+    fit(network, Densify(Cosine(0.25, 8, frequency=4, final=1.0)), epochs=3)
+    assert all(layer.mask.all() for layer in sparse_of(network))
     network = model(format)
     fit(network, Densify(lambda step: 0.5), epochs=1)
     for old, layer in zip(before, sparse_of(network), strict=True):
@@ -211,6 +214,7 @@ def test_added_is_uniform_over_what_is_free():
     ("call", "message"),
     [
         (lambda: Densify("tripling"), "`schedule` of Densify must be one of 'constant', 'cosine', 'doubling', "),
+        (lambda: Densify(Polynomial(0.1, 1.0, 0, 10)), "For a density that grows to 1 take Cosine or Doubling."),
         (lambda: Densify(Doubling(), new="random"), "`new` of Densify must be one of 'zeros', 'initializer'"),
         (lambda: fit(model(), Densify(lambda step: 1.5)), "`schedule` of Densify must be a function from the step"),
         (lambda: fit(stock(), Densify(Doubling())), "`model` of Densify must have sparse layers"),

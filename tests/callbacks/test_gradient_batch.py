@@ -77,27 +77,45 @@ def test_data_sets_give_their_first_batch(kind):
 
 
 def test_a_batch_without_targets():
-    (x,) = batches([X[:5], X[5:10]]).at(0)
+    (x,) = batches([(X[:5],), (X[5:10],)]).at(0)
     np.testing.assert_array_equal(x, X[:5])
 
 
-@pytest.mark.parametrize("data", [None, 3])
+@pytest.mark.parametrize("data", [None, 3, "digits"])
 def test_missing_data(data):
     with pytest.raises(ValueError) as caught:
         batches(data)
     assert str(caught.value) == (
-        "`data` of somebody must be arrays (x, y), a data set of batches, or a function from the step to a batch. "
-        f"Received: data={data}. The test takes gradients on it: pass the training data, data=(x, y)."
+        "`data` of somebody must be arrays (x, y) or (x, y, sample_weight), a data set of batches, or a function from "
+        f"the step to a batch. Received: data={data!r}. The test takes gradients on it: pass the training data, "
+        "data=(x, y)."
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "received", "hint"),
+    [
+        (X, "array of shape (20, 2)", "data=(x, y)"),  # it could be gone through row by row, and that is never meant
+        ([X, Y], "[array of shape (20, 2), array of shape (20,)]", "A list is one of batches. The test takes"),
+        ((X,), "(array of shape (20, 2))", "data=(x, y)"),
+        ((X, Y, W, W), "(array of shape", "data=(x, y)"),
+        ((X, Y[:10]), "(array of shape (20, 2), array of shape (10,)", "They must have as many examples each."),
+        (([1, 2], [3, 4]), "(list, list)", "data=(x, y)"),
+        ({"x": X}, "dict", "data=(x, y)"),
+        (iter([(X, Y)]), "list_iterator", "Each batch comes once from it: pass what it goes through, or a function"),
+        ((pair for pair in [(X, Y)]), "generator", "Each batch comes once"),
+    ],
+    ids=["array", "list", "x alone", "four", "lengths", "numbers", "dictionary", "iterator", "generator"],
+)
+def test_what_is_no_data(data, received, hint):
+    with pytest.raises(ValueError, match="`data` of somebody must be") as caught:
+        batches(data)
+    assert f"Received: data={received}" in str(caught.value)
+    assert hint in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("batch_size", [0, 1.5, True])
 def test_batch_size(batch_size):
     with pytest.raises(ValueError, match="`batch_size` of somebody must be an integer >= 1"):
         batches((X, Y), batch_size)
-
-
-def test_an_array_by_itself_is_no_pair():
-    """It could be gone through, row by row, and that is never meant."""
-    with pytest.raises(ValueError, match="`data` of somebody must be"):
-        batches(X)

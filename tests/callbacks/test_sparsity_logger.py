@@ -272,9 +272,44 @@ def test_both_formats(format):
     model = keras.Sequential([keras.Input((6,)), MaskedDense(8, sparsity=0.5, seed=0, format=format), layers.Dense(3)])
     model.compile("sgd", "mse", run_eagerly=EAGER)
     history = fit(model, [Rewire(0.5, frequency=4), SparsityLogger()], epochs=2).history
-    assert history["sparsity"] == [0.5, 0.5]
-    # Half of 24 move, 12 stay: 12 of 36 in both.
-    assert history["churn"] == pytest.approx([1 - 12 / 36] * 2)
+    assert history["sparsity"] == pytest.approx([24 / (48 + 24)] * 2)
+    # Half of 24 move, 12 stay, and so do the 24 of the dense layer: 36 of 60 in both.
+    assert history["churn"] == pytest.approx([1 - 36 / 60] * 2)
+
+
+def test_the_model_is_all_of_its_kernels(tmp_path):
+    """Excluded ones and those that cannot be sparse; no biases, whatever their shape."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((4, 6))
+    x = layers.MultiHeadAttention(2, 3, name="attention")(inputs, inputs)  # biases of shape (2, 3)
+    x = layers.LayerNormalization(axis=(1, 2))(layers.SeparableConv1D(5, 2)(x))
+    model = keras.Model(inputs, layers.Dense(3, name="out")(layers.Flatten()(x)))
+    model.compile("sgd", "mse", run_eagerly=EAGER)
+    callbacks = [Prune(OneShot(0.5), exclude=["out"]), SparsityLogger(csv=tmp_path / "s.csv")]
+    history = model.fit(RNG.normal(size=(4, 4, 6)), Y[:4], epochs=1, verbose=0, callbacks=callbacks).history
+    projections, separable, out = 4 * 6 * 6, 2 * 6 + 6 * 5, 15 * 3
+    assert history["sparsity"] == [pytest.approx(projections / 2 / (projections + separable + out))]
+    *rows, whole = read(tmp_path / "s.csv")
+    assert [row["layer"] for row in rows] == ["query", "key", "value", "attention_output"]
+    assert int(whole["weights"]) == projections + separable + out
+    assert int(whole["connections"]) == projections / 2 + separable + out
+    kernels = [v for v in model.trainable_variables if "kernel" in v.name]
+    square = sum(np.square(keras.ops.convert_to_numpy(v)).sum() for v in kernels)
+    assert float(whole["norm"]) == pytest.approx(np.sqrt(square), rel=1e-5)
+
+
+def test_the_step_is_that_of_the_schedule(tmp_path):
+    model = network()
+    fit(model, [])  # twelve steps that no schedule saw
+    callbacks = [Prune(PRUNING, exclude="hidden"), Prune(PRUNING, exclude="out")]
+    fit(model, [*callbacks, SparsityLogger(csv=tmp_path / "s.csv")], epochs=2)
+    assert [row["step"] for row in read(tmp_path / "s.csv")] == ["4"] * 3 + ["8"] * 3
+    model.save(tmp_path / "m.keras")
+    fit(keras.saving.load_model(tmp_path / "m.keras"), [SparsityLogger(csv=tmp_path / "s.csv")], epochs=1)
+    assert {row["step"] for row in read(tmp_path / "s.csv")} == {"12"}
+    model.compile("sgd", "mse", run_eagerly=EAGER)  # counts anew, and nobody keeps the clock
+    fit(model, [SparsityLogger(csv=tmp_path / "s.csv")], epochs=1)
+    assert {row["step"] for row in read(tmp_path / "s.csv")} == {"4"}
 
 
 def test_a_model_without_sparse_layers():

@@ -100,6 +100,21 @@ def test_a_sparsity_is_a_fraction_below_one(name, value):
         schedules.get(name, **{**EXAMPLES[name], "sparsity": value})
 
 
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_the_target_is_where_it_stays(name):
+    schedule = schedules.get(name, **EXAMPLES[name])
+    assert schedule.target == schedule(10**9) > 0
+    assert schedules.get(lambda step: 0.5).target is None
+
+
+@pytest.mark.parametrize("value", [0.9, 90, None, [0.5]])
+def test_what_is_no_schedule(value):
+    with pytest.raises(
+        ValueError, match=r"must be a Schedule .*a function from the step to a number.* OneShot\(0\.9\)"
+    ):
+        schedules.get(value)
+
+
 def test_unknown_name():
     with pytest.raises(ValueError, match="Did you mean 'doubling'"):
         schedules.get("dubling")

@@ -162,7 +162,8 @@ def test_own_classes_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"formats": "savedmodel"}, "Did you mean 'saved_model'"),
+        ({"formats": "savedmodel"}, "`formats` of export must be one of 'keras', 'keras_zipped', "),
+        ({"formats": "savedmodel"}, "Received: formats='savedmodel'. Did you mean 'saved_model'"),
         ({"formats": ()}, "one or more names, each once"),
         ({"formats": ("keras", "keras")}, "one or more names, each once"),
         ({"batch": {"a": X, "b": X}}, "in the structure of the model's inputs"),

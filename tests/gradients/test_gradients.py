@@ -226,4 +226,11 @@ def test_a_kernel_that_the_loss_does_not_depend_on():
         return
     with pytest.raises(ValueError, match=r"depends on every kernel\. Received: unused without a gradient"):
         loss_gradients(network, [used, unused], (X, [Y, Y]))
+    with pytest.raises(
+        ValueError, match=r"`model` of somebody must have a loss that depends on every kernel\. Received: u"
+    ):
+        hessian_gradients(network, [used, unused], (X, [Y, Y]), owner="somebody")
+    hidden = keras.Model(inputs, used.output)
+    with pytest.raises(ValueError, match=r"`model` of flow_gradients must have outputs that depend on every kernel"):
+        flow_gradients(hidden, [used, unused])
     assert not used.has_dense_gradient

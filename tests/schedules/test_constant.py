@@ -1,5 +1,7 @@
 """The same sparsity at every step, as ConstantSparsity of tensorflow-model-optimization."""
 
+import pytest
+
 from keras_sparse.schedules import Constant
 
 
@@ -23,6 +25,11 @@ def test_without_an_end_it_goes_on_for_ever():
     assert schedule.frequency == 100
     assert schedule.is_due(10**8)
     assert schedule.due(10**8 + 99) == 10**8
+
+
+def test_the_for_ever_of_tfmot_is_answered_with_ours():
+    with pytest.raises(ValueError, match=r"`end` of Constant .* Received: end=-1\. None means for ever\."):
+        Constant(0.5, 0, -1, 10)
 
 
 def test_an_end_that_the_frequency_does_not_meet_is_not_due():

@@ -52,6 +52,7 @@ def test_a_span_of_no_length_is_a_jump():
         ({"initial": 1.0}, "`initial` of Polynomial must be a number in [0, 1). Received: initial=1.0. It is"),
         ({"final": 90}, "`final` of Polynomial must be a number in [0, 1). Received: final=90."),
         ({"end": None}, "`end` of Polynomial must be an integer >= 0. Received: end=None. The final sparsity must be"),
+        ({"final": 1.0}, "For a density that grows to 1 take Cosine or Doubling."),
         ({"power": 0}, "`power` of Polynomial must be a finite number > 0. Received: power=0."),
         ({"power": float("nan")}, "`power` of Polynomial must be a finite number > 0. Received: power=nan."),
         ({"power": "3"}, "`power` of Polynomial must be a finite number > 0. Received: power='3'."),

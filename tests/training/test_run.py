@@ -166,9 +166,13 @@ def test_mixed_precision_trains_and_is_left_behind(tmp_path, precision):
 
 
 def test_a_folder_with_a_run_is_not_overwritten(copied):
-    with pytest.raises(ValueError, match=r"`output` of run must be a folder without completed epochs.*--resume"):
+    with pytest.raises(
+        ValueError, match=r"`output` of run must be a folder without completed epochs.*by resume=True, or"
+    ):
         run(SPARSE, copied)
-    with pytest.raises(ValueError, match="They differ in: weight_decay, seed"):
+    with pytest.raises(
+        ValueError, match=r"Received: weight_decay=.*, not .*, seed=.*They differ in: weight_decay, seed\."
+    ):
         run(dataclasses.replace(SPARSE, seed=1, weight_decay=0.0), copied, resume=True)
 
 

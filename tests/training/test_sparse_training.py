@@ -8,9 +8,9 @@ from keras_sparse.callbacks import Densify, Prune, Rewire, SparsityLogger
 from keras_sparse.datasets import load
 from keras_sparse.layers import MaskedDense
 from keras_sparse.schedules import Constant, Cosine, Doubling, OneShot, Polynomial
-from keras_sparse.training import Recipe
+from keras_sparse.training import Recipe, run
 from keras_sparse.training.run_folder import RunFolder
-from keras_sparse.training.sparse_training import callbacks_of, moving_callbacks
+from keras_sparse.training.sparse_training import callbacks_of, check_times, moving_callbacks, says_times
 
 
 def made(steps=1000, seed=3, batch=lambda step: None, **verbs):
@@ -124,9 +124,21 @@ def test_densify_gets_done_within_the_run():
     ],
     ids=str,
 )
-def test_times_after_the_end_of_the_run_are_refused(verbs):
-    with pytest.raises(ValueError, match="1000"):
-        made(1000, **verbs)
+def test_times_after_the_end_of_the_run_are_refused(verbs, tmp_path):
+    recipe = Recipe("mlp", epochs=10, batch_size=32, examples=320, validation_fraction=0, **verbs)
+    assert says_times(recipe)
+    with pytest.raises(ValueError, match=r"must be at most 100, the updates of the whole run\. Received: .*=5000"):
+        check_times(recipe, load("digits", examples=320, validation_fraction=0))
+    with pytest.raises(ValueError, match="at most 100"):
+        run(recipe, tmp_path / "run", verbose="none")
+    assert not (tmp_path / "run").exists()
+
+
+def test_times_within_the_run_are_not():
+    recipe = Recipe("mlp", epochs=1, examples=60, prune={"sparsity": 0.5, "once": True, "begin": 2})
+    check_times(recipe, load("digits", examples=60))
+    check_times(Recipe("mlp"), load("digits", examples=60))
+    assert not says_times(Recipe("mlp", prune={"sparsity": 0.5}))
 
 
 @pytest.mark.parametrize("extra", [{"end": 50}, {"frequency": 5}], ids=str)

@@ -295,16 +295,37 @@ def test_lora_and_quantized_layers_are_left_alone():
         ("*o*", {"conv", "grouped", "out"}),
         ({"gr*", "out"}, {"grouped", "out"}),
         ("a layer", {"grouped"}),
+        ("layers", {"conv", "grouped"}),
+        (layers.Conv2D, {"conv", "grouped"}),
+        ([layers.Dense, layers.BatchNormalization, "conv"], {"conv", "out"}),
     ],
     ids=str,
 )
 def test_exclude(exclude, left):
     network, _ = functional()
     exclude = network.get_layer("grouped") if exclude == "a layer" else exclude
+    if exclude == "layers":  # the input, the normalization and what has a kernel
+        exclude = [layer for layer in network.layers if not isinstance(layer, layers.Dense)]
     turned = {layer.name for layer in mask_in_place(network, exclude)}
     assert turned == {"conv", "grouped", "out"} - left
     for layer in network.layers:
         assert isinstance(layer, SparseKernel) == (layer.name in turned)
+    assert mask_in_place(network, exclude) == []  # the classes are other ones now, and mean the same
+
+
+def test_a_layer_that_holds_others_stands_for_them():
+    def network():
+        inputs = keras.Input((4, 6))
+        x = layers.MultiHeadAttention(2, 3, name="attention")(inputs, inputs)
+        inner = keras.Sequential([keras.Input((4, 6)), layers.Dense(5, name="inside")], name="inner")
+        return keras.Model(inputs, layers.Dense(3, name="out")(inner(x)))
+
+    one = network()
+    exclude = [layer for layer in one.layers if not isinstance(layer, layers.Dense)]
+    assert [layer.name for layer in mask_in_place(one, exclude)] == ["out"]
+    projections = {"query", "key", "value", "attention_output"}
+    assert {layer.name for layer in mask_in_place(network(), layers.Dense)} == projections
+    assert {layer.name for layer in mask_in_place(network(), layers.MultiHeadAttention)} == {"inside", "out"}
 
 
 @pytest.mark.parametrize(
@@ -314,6 +335,14 @@ def test_exclude(exclude, left):
         (lambda: mask_in_place(layers.Dense(3)), "`model` of mask_in_place must be a Keras model"),
         (lambda: mask_in_place(functional()[0], "cnv"), "exclude='cnv', which matches none. Did you mean 'conv'"),
         (lambda: mask_in_place(functional()[0], owner="somebody", exclude="x"), "`exclude` of somebody must name"),
+        (
+            lambda: mask_in_place(functional()[0], layers.Conv1D),
+            "Conv1D'>, which matches none. They are: conv, grouped,",
+        ),
+        (
+            lambda: mask_in_place(functional()[0], layers.Dense(3, name="x")),
+            "<Dense name=x, built=False>, which matches",
+        ),
     ],
 )
 def test_errors(call, message):

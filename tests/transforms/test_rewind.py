@@ -64,6 +64,9 @@ def put_away(model, way, folder):
         return folder / "early.keras"
     if way == "name":
         return str(put_away(model, "file", folder))
+    if way == "file of weights":
+        model.save_weights(folder / "early.weights.h5")
+        return folder / "early.weights.h5"
     if way == "model":
         twin = keras.models.clone_model(model)
         twin.set_weights(model.get_weights())
@@ -79,7 +82,7 @@ def kernels_and_others(model):
 
 
 @pytest.mark.parametrize("early", ["before masks", "with masks"])
-@pytest.mark.parametrize("way", ["weights", "model", "file", "name"])
+@pytest.mark.parametrize("way", ["weights", "model", "file", "name", "file of weights"])
 def test_survivors_are_the_early_weights_bit_for_bit(way, early, tmp_path):
     model = network()
     fit(model, epochs=1)  # so that batch statistics and biases are not those of the start
@@ -261,3 +264,12 @@ def test_other_errors(tmp_path):
         rewind(model.layers[0], to=model.get_weights())
     with pytest.raises(ValueError, match=r"nowhere\.keras"):
         rewind(model, to=tmp_path / "nowhere.keras")
+    with pytest.raises(
+        ValueError, match=r"`to` of rewind must be weights.*nowhere\.weights\.h5.*There is no such file"
+    ):
+        rewind(model, to=tmp_path / "nowhere.weights.h5")
+    keras.Sequential([keras.Input((6,)), layers.Dense(9)]).save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(ValueError) as caught:
+        rewind(model, to=str(tmp_path / "other.weights.h5"))
+    assert "`to` of rewind must be weights that were saved from 'sequential" in str(caught.value)
+    assert "Load them into a model that they fit, and pass that model." in str(caught.value)

@@ -229,3 +229,27 @@ def test_what_depends_on_all_channels_or_on_their_places(name):
     small = ks.shrink(model)
     images = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     np.testing.assert_allclose(numpy(small(images)), numpy(model(images)), rtol=1e-4, atol=1e-5)
+
+
+class WithoutArguments(keras.Model):
+    """Keras takes it to have the configuration of any layer, which its constructor does not take."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(2)
+
+    def call(self, inputs):
+        return self.out(inputs)
+
+
+@pytest.mark.parametrize("verb", [ks.shrink, ks.strip])
+def test_a_class_that_cannot_be_made_again(verb):
+    model = WithoutArguments()
+    model(np.zeros((1, 3)))
+    ks.mask_in_place(model)
+    with pytest.raises(ValueError) as caught:
+        verb(model)
+    message = str(caught.value)
+    assert f"`model` of {verb.__name__} must be one that Keras can make again from its configuration. Rec" in message
+    assert "of class WithoutArguments, where WithoutArguments.__init__() got an unexpected" in message
+    assert "Give the class `get_config` with all arguments of its constructor" in message

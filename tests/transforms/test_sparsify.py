@@ -154,6 +154,7 @@ def test_compact_at_once():
         (["first", "last"], ["hidden_0", "top"]),
         ("hidden_*", ["hidden_0", "hidden_1"]),
         (["hidden_1", "top"], ["hidden_1", "top"]),
+        ([layers.InputLayer, "top"], ["top"]),
     ],
     ids=str,
 )
