@@ -4,21 +4,23 @@ from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
 from keras_sparse.transforms.strip import sparse_layers
 
 
-def compact(model):
+def compact(model, implementation="auto"):
     """A new model whose masked layers hold one value per connection; predictions are the same.
 
-    Memory of the weights, their gradients and the optimizer's slots then follows the connections. Layers for which
-    there is no compact format stay as they are (`MaskedConv1D`, `MaskedConv3D`, `MaskedEinsumDense`, groups).
+    Memory of the weights, their gradients and the optimizer's slots then follows the connections, and on a CPU with
+    TensorFlow so does time, for `predict` and for fine-tuning: see `keras-sparse kernels`. Layers for which there is no
+    compact format stay as they are (`MaskedConv1D`, `MaskedConv3D`, `MaskedEinsumDense`, groups).
 
     Args:
         model: Built Keras model with `MaskedDense`, `SparseConv2D` or `MaskedConv2D` layers; it is left as it is.
+        implementation: How the new layers compute, as for `MaskedDense`.
 
     Returns:
         A Keras model, not compiled.
 
     Raises:
         ValueError: If no layer is masked, or one has an initializer, regularizer or constraint that needs a dense
-            kernel.
+            kernel, or cannot compute as `implementation` says.
 
     Example:
         >>> compact(keras_sparse.sparsify(model, sparsity=0.99)).save("small.keras")
@@ -32,7 +34,7 @@ def compact(model):
         )
     replacements = {}
     for layer in masked:
-        config = {**layer.get_config(), "format": "compact"}
+        config = {**layer.get_config(), "format": "compact", "implementation": implementation}
         if layer.connections.block_size != layer.block_size:
             # Connections have left their blocks: one by one, then, from a topology that says no more than its size.
             config |= {"topology": "random_fan_in", "sparsity": 0.5, "block_size": 1}

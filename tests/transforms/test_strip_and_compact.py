@@ -111,6 +111,13 @@ def test_compact_profile():
     assert one.connected_parameters == 9 * connected[0] + 8 + 16 + connected[1]
 
 
+def test_compact_says_how_to_compute():
+    small = ks.compact(convolutional(), implementation="scattered")
+    assert [layer.implementation for layer in small.layers if isinstance(layer, SparseKernel)] == ["scattered"] * 2
+    with pytest.raises(ValueError, match="with block_size=1.*Received: implementation='blocked'"):
+        ks.compact(convolutional(), implementation="blocked")
+
+
 def test_frozen_layers_stay_frozen():
     model = convolutional()
     model.layers[0].trainable = False
