@@ -1,6 +1,7 @@
 """Early weights on the connections that training has found."""
 
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -80,8 +81,11 @@ def _model_with_weights(model, path):
     for make in (lambda: rebuild(model, {}, "rewind"), lambda: strip(model)):
         twin = make()
         try:
-            twin.load_weights(path)
-        except (ValueError, KeyError) as error:
+            with warnings.catch_warnings():
+                # Of layers in lists inside of lists Keras only says that they keep the weights of a new model.
+                warnings.filterwarnings("error", message="Skipping nested container")
+                twin.load_weights(path)
+        except (ValueError, KeyError, UserWarning) as error:
             reason = next((line for line in str(error).splitlines()[1:] if line.strip()), str(error))
         else:
             return twin

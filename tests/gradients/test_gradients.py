@@ -45,7 +45,7 @@ def stock_twin(network, masked):
         kind = {MaskedDense: layers.Dense, MaskedConv2D: layers.Conv2D, SparseConv2D: layers.Conv2D}.get(type(layer))
         if kind is None:
             return type(layer).from_config(layer.get_config())
-        own = {"sparsity", "topology", "format", "block_size", "seed"}
+        own = {"sparsity", "topology", "format", "block_size", "seed", "implementation"}
         return kind.from_config({k: v for k, v in layer.get_config().items() if k not in own})
 
     twin = keras.models.clone_model(network, clone_function=stock)

@@ -1,5 +1,7 @@
 """Early weights on the connections that training has found."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -273,3 +275,16 @@ def test_other_errors(tmp_path):
         rewind(model, to=str(tmp_path / "other.weights.h5"))
     assert "`to` of rewind must be weights that were saved from 'sequential" in str(caught.value)
     assert "Load them into a model that they fit, and pass that model." in str(caught.value)
+
+
+def test_weights_that_keras_would_skip_are_refused(tmp_path, monkeypatch):
+    model = network()
+    fit(model, [Prune(SCHEDULE)], epochs=1)
+    before = model.get_weights()
+    model.save_weights(tmp_path / "m.weights.h5")
+    skipped = "Skipping nested container at 'rest': no matching group"
+    monkeypatch.setattr(keras.Model, "load_weights", lambda self, path: warnings.warn(skipped, stacklevel=1))
+    with pytest.raises(ValueError, match=f"`to` of rewind must be weights .* Keras says: {skipped}"):
+        rewind(model, to=tmp_path / "m.weights.h5")
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
