@@ -85,25 +85,28 @@ def check(name, format, block_size, owner):
     return name
 
 
-def choose(name, workload, dtype):
+def choose(name, workload, dtype, build=True):
     """The implementation that a layer takes now.
 
     Args:
         name: What it was asked for, "auto" or a name in `IMPLEMENTATIONS`.
         workload: `Workload`.
         dtype: Name of the type in which the layer computes.
+        build: Boolean, whether to compile the native product if it is the one to take, and find out.
 
     Returns:
         Name in `IMPLEMENTATIONS`. Another than asked for only if that cannot be had, which a warning says once.
     """
+    if name == AUTO and fastest(workload, True) != "native":
+        return fastest(workload, True)
     if name not in (AUTO, "native"):
         return name
-    refusal = native.refusal(dtype)
-    if name == "native":
-        if refusal is None:
-            return name
+    refusal = native.refusal(dtype, build)
+    if refusal is None:
+        return "native"
+    if name == "native" and build and not native.has_told(refusal):
         _warn(refusal)
-    return fastest(workload, refusal is None)
+    return fastest(workload, False)
 
 
 def fastest(workload, has_native):

@@ -17,7 +17,7 @@ def padded(planes, kernel_size, strides, dilation_rate):
         if size is None and s > 1:
             raise checks.error(
                 "input_shape", 'SparseConv2D(format="compact")', 'fully known for padding="same" with these strides',
-                tuple(planes.shape), "Fix height and width, or use padding='valid' or format='masked'.",
+                tuple(planes.shape), "Use implementation='scattered', fix height and width, or use padding='valid'.",
             )  # fmt: skip
         total = (k - 1) * d if s == 1 else max((math.ceil(size / s) - 1) * s + (k - 1) * d + 1 - size, 0)
         pads.append((total // 2, total - total // 2))

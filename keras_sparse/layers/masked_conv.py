@@ -5,7 +5,7 @@ import math
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.kernels import compact
+from keras_sparse.kernels import compact, scattered
 from keras_sparse.layers.sparse_kernel import ARGUMENTS_DOC, SparseKernel
 
 DOC = f"""`keras.layers.{{name}}` of which single weights are left out.
@@ -97,19 +97,31 @@ class MaskedConv(SparseKernel):
         # Where Keras's `call` comes to the product; `kernel` is what the property of that name gave it.
         if self.format == "masked":
             return super().convolution_op(inputs, self._masked_kernel(training=False))
-        patches = self._patches(inputs)
-        indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
-        outputs = compact.dense(
-            patches, ops.convert_to_tensor(kernel), *indices, self.filters, self.implementation_in_use
-        )
+        # TensorFlow convolves images with channels last only, on a CPU.
+        image = ops.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" else inputs
+        values, inputs_of, outputs_of = (ops.convert_to_tensor(x) for x in (kernel, self._inputs, self._outputs))
+        implementation = self._chosen_implementation()
+        if implementation == "scattered":
+            matrix = scattered.kernel(values, inputs_of, outputs_of, *self._size, (), scattered.OUTPUT_LAST)
+            dense_kernel = ops.reshape(matrix, self._dense_shape())
+            outputs = ops.conv(image, dense_kernel, self.strides, self.padding, "channels_last", self.dilation_rate)
+        else:
+            patches = self._patches(image)
+            outputs = compact.dense(patches, values, inputs_of, outputs_of, self.filters, implementation)
         return ops.moveaxis(outputs, -1, 1) if self.data_format == "channels_first" else outputs
 
-    def _patches(self, inputs):
+    def _chosen_implementation(self, build=True):
+        # What a window reads, as a vector, costs more to make than a dense convolution: no product makes up for it.
+        if self.implementation == "auto" and self.window > 1:
+            return "scattered"
+        return super()._chosen_implementation(build)
+
+    def _patches(self, image):
         """What each output pixel reads: a vector of all positions and channels."""
-        if self.data_format == "channels_first":
-            inputs = ops.moveaxis(inputs, 1, -1)
+        if self.window == 1:
+            return image[:, :: self.strides[0], :: self.strides[1]]
         return ops.image.extract_patches(
-            inputs,
+            image,
             self.kernel_size,
             self.strides,
             self.dilation_rate,

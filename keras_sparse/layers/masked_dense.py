@@ -63,7 +63,7 @@ class MaskedDense(SparseKernel, keras.layers.Dense):
         else:
             indices = (ops.convert_to_tensor(index) for index in (self._inputs, self._outputs))
             x = compact.dense(
-                inputs, ops.convert_to_tensor(self._kernel), *indices, self.units, self.implementation_in_use
+                inputs, ops.convert_to_tensor(self._kernel), *indices, self.units, self._chosen_implementation()
             )
         if self.bias is not None:
             x = ops.add(x, self.bias)

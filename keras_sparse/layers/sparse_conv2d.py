@@ -90,5 +90,5 @@ class SparseConv2D(SparseKernel, keras.layers.Conv2D):
             self.padding,
             self.dilation_rate,
             self.data_format,
-            self.implementation_in_use,
+            self._chosen_implementation(),
         )

@@ -221,11 +221,12 @@ class SparseKernel(KernelConnections):
     @property
     def implementation_in_use(self):
         """Name of the implementation that computes the product: "masked", or one of `kernels.IMPLEMENTATIONS`."""
-        if self.format == "masked":
-            return "masked"
+        return "masked" if self.format == "masked" else self._chosen_implementation(build=False)
+
+    def _chosen_implementation(self, build=True):
         positions = math.prod(self.positions) if self.positions else None
         workload = choice.Workload(self._inputs.shape[0], positions, *self._size, self.block_size)
-        return choice.choose(self.implementation, workload, self.compute_dtype)
+        return choice.choose(self.implementation, workload, self.compute_dtype, build)
 
     @property
     def kernel(self):
@@ -326,7 +327,14 @@ class SparseKernel(KernelConnections):
                 f"{checks.describe(self)} has room for {room} connections. Received: {pairs} in the file. Load the "
                 "whole model from `.keras`, which restores the room as well."
             )
-        Connections.from_pairs(store["inputs"], store["outputs"], *self._size, self.block_size)  # checks them
+        saved = [np.asarray(store[name]) for name in ("inputs", "outputs")]
+        ordered = Connections.from_pairs(*saved, *self._size, self.block_size)  # checks them
+        if not all(map(np.array_equal, saved, (ordered.inputs, ordered.outputs))):
+            raise ValueError(
+                f"`inputs` and `outputs` of {checks.describe(self)} must be sorted by output, then by input. Received: "
+                "a file with another order, whose values would go astray. It was not saved by keras_sparse, or is "
+                "damaged."
+            )
         self._kernel.assign(store["0"])
         if self.use_bias:
             self.bias.assign(store["1"])

@@ -136,6 +136,18 @@ def test_compact_equals_masked_forward_and_backward(case):
     assert np.abs(one.dense_kernel() - start).max() > 0.01
 
 
+@pytest.mark.parametrize(("kernel_size", "implementation"), [(1, "gather"), (1, "scattered"), (3, "gather")])
+def test_compact_by_name_equals_masked(kernel_size, implementation):
+    arguments = {"kernel_size": kernel_size, "sparsity": 0.6, "strides": 2, "padding": "same", "seed": 0}
+    masked = MaskedConv2D(5, **arguments)
+    compact = MaskedConv2D(5, format="compact", implementation=implementation, **arguments)
+    x = np.random.default_rng(0).normal(size=(2, 7, 8, 4)).astype("float32")
+    masked.build(x.shape)
+    compact.build(x.shape)
+    compact.set_dense_kernel(masked.dense_kernel())
+    np.testing.assert_allclose(numpy(compact(x)), numpy(masked(x)), rtol=1e-4, atol=1e-5)
+
+
 def test_compact_with_blocks_and_moved_connections():
     layer = MaskedConv2D(6, 2, sparsity=0.5, seed=0, format="compact", block_size=2)
     x = normal(2, 5, 5, 4)

@@ -430,6 +430,18 @@ def test_a_file_that_points_outside_is_refused(index, value, tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_file_in_another_order_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((8,)), built("dense", format="compact")])
+    model.save_weights(tmp_path / "model.weights.h5")
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
+        found = []
+        file.visit(lambda name: found.append(name) if name.endswith(("vars/0", "inputs", "outputs")) else None)
+        for name in found:
+            file[name][:] = np.array(file[name])[::-1]
+    with pytest.raises(ValueError, match=r"must be sorted by output, then by input. Received: a file with another"):
+        model.load_weights(tmp_path / "model.weights.h5")
+
+
 # Precision and LoRA
 
 

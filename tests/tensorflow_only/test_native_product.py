@@ -1,6 +1,9 @@
 """The operations in C++, from TensorFlow: numbers, gradients, where they run and where they give way."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -125,6 +128,16 @@ def test_channels_first():
     np.testing.assert_allclose(np.transpose(layers[1](first), (0, 2, 3, 1)), layers[0](x), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_whole_numbers_are_read_as_floats(dtype):
+    layers = [
+        ks.layers.MaskedDense(4, sparsity=0.5, kernel_initializer=keras.initializers.Constant(0.3), **arguments)
+        for arguments in (IMPLEMENTATION, {"format": "masked", "seed": 0})
+    ]
+    x = np.arange(12).reshape(2, 6)
+    np.testing.assert_allclose(layers[0](x.astype(dtype)), layers[1](x.astype("float32")), rtol=1e-6)
+
+
 def test_second_derivatives_are_those_of_the_masked_layer():
     rng = np.random.default_rng(0)
     x, direction = rng.normal(size=(2, 6, 6, 4)).astype("float32"), rng.normal(size=(3, 3, 4, 5)).astype("float32")
@@ -197,10 +210,9 @@ def test_mixed_precision_computes_in_float32(policy):
 
 def test_float64_takes_another_way():
     layer = ks.layers.MaskedDense(3, sparsity=0.5, dtype="float64", **IMPLEMENTATION)
-    layer.build((None, 4))
     with pytest.warns(UserWarning, match="float64"):
-        used = layer.implementation_in_use
-    assert used != "native"
+        layer(tf.ones((2, 4), "float64"))
+    assert layer.implementation_in_use != "native"
 
 
 def test_a_saved_model_runs_and_can_be_trained_further(tmp_path):
@@ -213,6 +225,41 @@ def test_a_saved_model_runs_and_can_be_trained_further(tmp_path):
         y = again.serve(x)
     np.testing.assert_allclose(y, expected, atol=1e-6)
     assert all(gradient is not None for gradient in tape.gradient(y, again.trainable_variables))
+
+
+LOAD = """
+import sys
+import tensorflow as tf
+import keras_sparse as ks
+ks.kernels.native.load()
+again = tf.saved_model.load(sys.argv[1])
+with tf.GradientTape() as tape:
+    y = again.serve(tf.ones((2, 8, 8, 3)))
+assert all(gradient is not None for gradient in tape.gradient(y, again.trainable_variables))
+print(float(tf.reduce_sum(y)))
+"""
+
+
+def test_a_saved_model_in_another_process(tmp_path):
+    one = model(**IMPLEMENTATION)
+    one.export(str(tmp_path / "saved"), verbose=False)
+    command = [sys.executable, "-c", LOAD, str(tmp_path / "saved")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    total = float(tf.reduce_sum(one(tf.ones((2, 8, 8, 3)))))
+    np.testing.assert_allclose(float(done.stdout.split()[-1]), total, rtol=1e-4)
+
+
+def test_threads_that_ask_at_once():
+    script = (
+        "import threading\nfrom keras_sparse.kernels import native\nfound = []\n"
+        "threads = [threading.Thread(target=lambda: found.append(native.refusal('float32'))) for _ in range(4)]\n"
+        "[t.start() for t in threads], [t.join() for t in threads]\nprint(found)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout.strip() == "[None, None, None, None]", done.stderr
 
 
 @pytest.mark.parametrize(

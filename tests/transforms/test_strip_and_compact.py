@@ -114,7 +114,7 @@ def test_compact_profile():
 def test_compact_says_how_to_compute():
     small = ks.compact(convolutional(), implementation="scattered")
     assert [layer.implementation for layer in small.layers if isinstance(layer, SparseKernel)] == ["scattered"] * 2
-    with pytest.raises(ValueError, match="with block_size=1.*Received: implementation='blocked'"):
+    with pytest.raises(ValueError, match=r"with block_size=1.*Received: implementation='blocked'"):
         ks.compact(convolutional(), implementation="blocked")
 
 

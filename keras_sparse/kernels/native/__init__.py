@@ -10,7 +10,7 @@
 `dense` and `convolution` compute what those of `kernels.gather` do, with any pattern of connections.
 """
 
-import functools
+import threading
 import warnings
 
 import keras
@@ -24,11 +24,12 @@ from keras_sparse.kernels.tensorflow import compiles_with_xla
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def refusal(dtype):
+def refusal(dtype, build=True):
     """Why the product cannot be had where it is asked for, a sentence; None if it can.
 
     Args:
         dtype: Name of the type in which a layer computes.
+        build: Boolean, whether to compile it if need be, and find out. Otherwise it is expected to succeed.
     """
     if keras.backend.backend() != "tensorflow":
         return f"It is an operation of TensorFlow, and Keras runs on {keras.backend.backend()}."
@@ -40,19 +41,49 @@ def refusal(dtype):
         return f"It computes in float32, and {dtype} would be rounded."
     if compiles_with_xla():
         return "XLA compiles the step, and knows no operations but its own."
+    if not build and not _failures:
+        return None if refused() is None else str(refused())
     return _refusal_to_build()
 
 
-@functools.cache
-def _refusal_to_build():
+def load():
+    """Builds the operations if need be, and tells TensorFlow of them and of their gradients.
+
+    A layer does so by itself. A SavedModel that was exported from compact layers as they are needs it before it is
+    loaded; what `keras_sparse.export` or `strip` give needs nothing of ours.
+
+    Raises:
+        NotBuilt: If they cannot be built or loaded.
+
+    Example:
+        >>> keras_sparse.kernels.native.load()
+        >>> served = tf.saved_model.load("exported")
+    """
     from keras_sparse.kernels.native import tensorflow
 
-    try:
-        tensorflow.operations()
-    except NotBuilt as error:
-        if refused() is None:  # else someone wants it so
-            warnings.warn(str(error), stacklevel=2)
-        return str(error)
+    tensorflow.operations()
+
+
+def has_told(refusal):
+    """Whether a warning has given this reason already."""
+    return refusal in _failures and refused() is None
+
+
+_failures = []
+_one_at_a_time = threading.Lock()
+
+
+def _refusal_to_build():
+    with _one_at_a_time:
+        if _failures:
+            return _failures[0]
+        try:
+            load()
+        except NotBuilt as error:
+            _failures.append(str(error))
+            if refused() is None:  # else someone wants it so
+                warnings.warn(str(error), stacklevel=2)
+            return str(error)
     return None
 
 
@@ -64,7 +95,7 @@ def dense(x, values, inputs, outputs, fan_out):
     rows = ops.reshape(ops.cast(x, "float32"), (-1, 1, 1, x.shape[-1]))
     one_tap = ops.reshape(ops.cast(values, "float32"), (values.shape[0], 1, 1, *values.shape[1:]))
     y = tensorflow.product(rows, one_tap, inputs, outputs, filters=fan_out)
-    return ops.cast(ops.reshape(y, (*leading, fan_out)), x.dtype)
+    return ops.cast(ops.reshape(y, (*leading, fan_out)), values.dtype)
 
 
 def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format):
@@ -84,5 +115,5 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
         dilations=list(dilation_rate),
         padding=padding.upper(),
     )
-    y = ops.cast(y, x.dtype)
+    y = ops.cast(y, values.dtype)
     return ops.transpose(y, (0, 3, 1, 2)) if data_format == "channels_first" else y

@@ -48,19 +48,22 @@ bool Agree(const char* what, const float* fast, const std::vector<double>& plain
 }
 
 bool OneShape() {
-  const int64_t block = Draw(0, 1) ? 1 : Draw(2, 4), rows = Draw(1, 40 / block), columns = Draw(1, 40 / block);
+  // Products take 64 channels at a time: some shapes have more, and then few pixels and positions.
+  const bool is_wide = !Draw(0, 3);
+  const int64_t most = is_wide ? 200 : 40, longest = is_wide ? 3 : 5;
+  const int64_t block = Draw(0, 1) ? 1 : Draw(2, 4), rows = Draw(1, most / block), columns = Draw(1, most / block);
   const int64_t batch = Draw(0, 4), channels = rows * block, filters = columns * block;
-  const int64_t kh = Draw(1, 5), kw = Draw(1, 5), sh = Draw(1, 3), sw = Draw(1, 3), dh = Draw(1, 3), dw = Draw(1, 3);
-  const int64_t height = Draw(1, 20), width = Draw(1, 90);
+  const int64_t kh = Draw(1, longest), kw = Draw(1, longest), sh = Draw(1, 3), sw = Draw(1, 3), dh = Draw(1, 3), dw = Draw(1, 3);
+  const int64_t height = Draw(1, is_wide ? 6 : 20), width = Draw(1, is_wide ? 40 : 90);
   const int64_t top = Draw(0, (kh - 1) * dh), left = Draw(0, (kw - 1) * dw);
   const int64_t bottom = Draw(0, (kh - 1) * dh), right = Draw(0, (kw - 1) * dw);
   const int64_t reach_h = (kh - 1) * dh + 1, reach_w = (kw - 1) * dw + 1;
-  if (height + top + bottom < reach_h || width + left + right < reach_w) return true;
+  if (height + top + bottom < reach_h || width + left + right < reach_w) return OneShape();  // another
   const int64_t oh = (height + top + bottom - reach_h) / sh + 1, ow = (width + left + right - reach_w) / sw + 1;
   const Shape shape{batch, channels, filters, Axis(height, oh, kh, sh, dh, top), Axis(width, ow, kw, sw, dw, left)};
 
   std::vector<int32_t> inputs, outputs;
-  const int64_t in_a_hundred = Draw(0, 100);
+  const int64_t in_a_hundred = Draw(0, is_wide ? 20 : 100);
   for (int32_t o = 0; o < columns; ++o)
     for (int32_t i = 0; i < rows; ++i)
       if (Draw(0, 99) < in_a_hundred) inputs.push_back(i), outputs.push_back(o);

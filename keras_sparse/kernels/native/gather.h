@@ -21,7 +21,7 @@ struct Runs {
   std::vector<Run> of[4];  // of[3]: runs of three, ...
 
   // Positions (offset in vectors, value), in any order.
-  explicit Runs(std::vector<std::pair<int64_t, int64_t>> taps = {}) {
+  explicit Runs(std::vector<std::pair<int64_t, int64_t>> taps) {
     std::sort(taps.begin(), taps.end());
     for (size_t i = 0; i < taps.size();) {
       size_t n = 1;

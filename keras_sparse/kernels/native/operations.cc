@@ -4,6 +4,8 @@
 // then by input; or (pairs, kernel height, kernel width, size, size), each pair a connected block. Indices are looked
 // at before they are used: they may come from a file.
 
+#include <atomic>
+
 #include "blocks.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
@@ -51,8 +53,8 @@ REGISTER_OP("KerasSparseProduct")
     .Input("outputs: int32")
     .Output("y: float")
     .Attr("filters: int >= 1")
-    .Attr("strides: list(int) = [1, 1]")
-    .Attr("dilations: list(int) = [1, 1]")
+    .Attr("strides: list(int) >= 2 = [1, 1]")
+    .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
     .SetShapeFn(ForwardShape);
 
@@ -63,8 +65,8 @@ REGISTER_OP("KerasSparseProductGradientToInputs")
     .Input("inputs: int32")
     .Input("outputs: int32")
     .Output("dx: float")
-    .Attr("strides: list(int) = [1, 1]")
-    .Attr("dilations: list(int) = [1, 1]")
+    .Attr("strides: list(int) >= 2 = [1, 1]")
+    .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle x;
@@ -80,10 +82,10 @@ REGISTER_OP("KerasSparseProductGradientToValues")
     .Input("inputs: int32")
     .Input("outputs: int32")
     .Output("dvalues: float")
-    .Attr("kernel_size: list(int)")
+    .Attr("kernel_size: list(int) >= 2")
     .Attr("block_size: int >= 1 = 1")
-    .Attr("strides: list(int) = [1, 1]")
-    .Attr("dilations: list(int) = [1, 1]")
+    .Attr("strides: list(int) >= 2 = [1, 1]")
+    .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
     .SetShapeFn([](InferenceContext* c) {
       std::vector<tf::int32> size;
@@ -124,7 +126,8 @@ class ProductKernel : public tf::OpKernel {
 
   tf::Status ShapeOf(const tf::TensorShape& x, int64_t filters, int64_t kh, int64_t kw,
                      std::vector<Shape>* shape) const {
-    if (x.dims() != 4) return InvalidArgument("`x` of ", name(), " must have 4 axes. Received: ", x.DebugString());
+    if (x.dims() != 4 || !x.dim_size(3) || !filters)
+      return InvalidArgument("`x` of ", name(), " must have 4 axes, and channels. Received: ", x.DebugString());
     std::vector<Axis> axes;
     TF_RETURN_IF_ERROR(AxisOf(0, x.dim_size(1), kh, &axes));
     TF_RETURN_IF_ERROR(AxisOf(1, x.dim_size(2), kw, &axes));
@@ -159,34 +162,36 @@ class ProductKernel : public tf::OpKernel {
            y.dim_size(3) == s.filters;
   }
 
-  // Runs a product with TensorFlow's threads and memory.
+  // Runs a product with TensorFlow's threads and memory. Where memory ends, in whatever thread, the operation fails.
   template <typename Work>
   static void Run(tf::OpKernelContext* c, const Shape& shape, const Work& work) {
     const auto* threads = c->device()->tensorflow_cpu_worker_threads();
-    const Parallel parallel = [threads](int64_t workers, const std::function<void(int64_t)>& piece) {
+    std::atomic<bool> failed{false};
+    const Parallel parallel = [&](int64_t workers, const std::function<void(int64_t)>& piece) {
       using tsl::thread::ThreadPool;
       threads->workers->ParallelFor(
           workers, ThreadPool::SchedulingParams(ThreadPool::SchedulingStrategy::kFixedBlockSize, absl::nullopt, 1),
-          [&piece](int64_t begin, int64_t end) {
-            for (int64_t worker = begin; worker < end; ++worker) piece(worker);
+          [&](int64_t begin, int64_t end) {
+            try {
+              for (int64_t worker = begin; worker < end; ++worker) piece(worker);
+            } catch (const std::bad_alloc&) {
+              failed = true;
+            }
           });
     };
     std::vector<tf::Tensor> memory;
-    const Allocate allocate = [c, &memory](int64_t floats) -> float* {
+    const Allocate allocate = [&](int64_t floats) -> float* {
       tf::Tensor tensor;
-      const tf::Status status = c->allocate_temp(tf::DT_FLOAT, tf::TensorShape({floats}), &tensor);
-      if (!status.ok()) {
-        c->CtxFailure(status);
-        throw std::bad_alloc();
-      }
+      if (!c->allocate_temp(tf::DT_FLOAT, tf::TensorShape({floats}), &tensor).ok()) throw std::bad_alloc();
       memory.push_back(tensor);
       return memory.back().flat<float>().data();
     };
     try {
       work(Product(shape, threads->num_threads, parallel, allocate), allocate);
     } catch (const std::bad_alloc&) {
-      // The context knows.
+      failed = true;
     }
+    if (failed) c->CtxFailure(tf::errors::ResourceExhausted("There is not enough memory for a product of keras_sparse."));
   }
 
   std::vector<tf::int32> strides_, dilations_;

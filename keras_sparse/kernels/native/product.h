@@ -19,6 +19,7 @@ using Parallel = std::function<void(int64_t workers, const std::function<void(in
 using Allocate = std::function<float*(int64_t)>;
 
 constexpr int64_t kWorthAThread = 100000;   // vectors that are multiplied or moved
+constexpr int64_t kRoomFloats = 16 << 20;   // of scratch memory, for however small images
 constexpr int64_t kStepFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
 
 // Connections with `taps` values each, sorted by output.
@@ -95,9 +96,9 @@ class Product {
     const List list = taps_ == 1 ? ByOutput(c) : BySource(c, c.outputs, c.inputs, shape_.filters, shape_.channels);
     const Cut cut = CutFor(shape_.channels * read_, 0);
     const Planes planes = OfImage(cut);
-    Walk(planes, cut, list, RunsForward(planes), shape_.filters, y,
+    Walk(planes, cut, list, {RunsForward(planes)}, shape_.filters, y,
          [&](const Along& along, float* to) { PackImage(planes, along, x, to); },
-         [&](int64_t cell, int64_t count, int64_t* pixels) { shape_.Results(cell, count, kLanes, pixels); });
+         [&](int64_t, int64_t cell, int64_t count, int64_t* pixels) { shape_.Results(cell, count, kLanes, pixels); });
   }
 
   // `dx`: (batch, in, in, channels).
@@ -106,14 +107,14 @@ class Product {
     const List list = taps_ == 1 ? ByInput(c) : BySource(c, c.inputs, c.outputs, shape_.channels, shape_.filters);
     const Cut cut = CutFor(shape_.filters, 0);
     const Planes planes(shape_.filters, cut, -high_, high_ - low_, 1);
-    for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
-      std::vector<std::pair<int64_t, int64_t>> taps;
-      for (int64_t t = 0; t < taps_; ++t)
-        if (shape_.phase(t) == phase) taps.emplace_back(high_ - shape_.shift(t), t);
-      Walk(planes, cut, list, Runs(taps), shape_.channels, dx,
-           [&](const Along& along, float* to) { PackResults(planes, along, 0, shape_.filters, dy, to); },
-           [&](int64_t cell, int64_t count, int64_t* pixels) { shape_.Pixels(phase, cell, count, kLanes, pixels); });
-    }
+    std::vector<std::vector<std::pair<int64_t, int64_t>>> taps(shape_.phases());
+    for (int64_t t = 0; t < taps_; ++t) taps[shape_.phase(t)].emplace_back(high_ - shape_.shift(t), t);
+    // Phases that no position reads are zero.
+    Walk(planes, cut, list, std::vector<Runs>(taps.begin(), taps.end()), shape_.channels, dx,
+         [&](const Along& along, float* to) { PackResults(planes, along, 0, shape_.filters, dy, to); },
+         [&](int64_t phase, int64_t cell, int64_t count, int64_t* pixels) {
+           shape_.Pixels(phase, cell, count, kLanes, pixels);
+         });
   }
 
   // `dvalues`: (connections, taps).
@@ -125,9 +126,10 @@ class Product {
     const Runs runs = RunsForward(images);
     // Each worker sums over some of the steps, for some of the connections.
     const int64_t steps = cut.bands * cut.steps;
-    const int64_t workers = Workers((c.count * taps_ + shape_.channels) * cut.stretch * cut.bands, steps * c.count);
-    const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, c.count);
     const int64_t floats = images.floats() + results.floats(), count = c.count * taps_;
+    const int64_t vectors = (c.count * taps_ + shape_.channels) * cut.stretch * cut.bands;
+    const int64_t workers = Workers(vectors, steps * c.count, floats + count);
+    const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, c.count);
     float* memory = allocate_(slices * parts * floats + (slices - 1) * count);
     float* sums = memory + slices * parts * floats;  // of all slices but the first
     parallel_(slices * parts, [&](int64_t worker) {
@@ -169,8 +171,12 @@ class Product {
     return cut;
   }
 
-  int64_t Workers(int64_t vectors, int64_t units) const {
-    return std::min({workers_, units, vectors / kWorthAThread + 1});
+  // As many as have something to do, and as have room: scratch memory is not to outgrow what is read and written.
+  int64_t Workers(int64_t vectors, int64_t units, int64_t floats) const {
+    const int64_t image = shape_.rows.in * shape_.columns.in * shape_.channels;
+    const int64_t result = shape_.rows.out * shape_.columns.out * shape_.filters;
+    const int64_t room = std::max(shape_.batch * (image + result), kRoomFloats);
+    return std::max<int64_t>(1, std::min({workers_, units, vectors / kWorthAThread + 1, room / std::max<int64_t>(floats, 1)}));
   }
 
   // As they come.
@@ -247,10 +253,11 @@ class Product {
     Pack(dy, shape_.filters, first, last, pixels.data(), count, planes.plane, to + along.pack * kLanes);
   }
 
-  // What each of `channels` gathers, written to `image`: `kNear` channels of one step are one unit of work.
+  // What each of `channels` gathers, written to `image`, phase by phase; `kNear` channels of one step are one unit of
+  // work.
   template <typename PackStep, typename Find>
-  void Walk(const Planes& planes, const Cut& cut, const List& list, const Runs& runs, int64_t channels, float* image,
-            const PackStep& pack, const Find& find) const {
+  void Walk(const Planes& planes, const Cut& cut, const List& list, const std::vector<Runs>& phases, int64_t channels,
+            float* image, const PackStep& pack, const Find& find) const {
     const int64_t groups = (channels + kNear - 1) / kNear, units = cut.bands * cut.steps * groups;
     // Groups have unlike numbers of connections; a group costs something even if it has none.
     const auto cost = [&](int64_t group) {
@@ -269,11 +276,13 @@ class Product {
       }
       return low;
     };
-    const int64_t workers = Workers((step_cost + planes.channels) * cut.stretch * cut.bands, units);
+    const int64_t workers = Workers((step_cost + planes.channels) * cut.stretch * cut.bands, units, planes.floats());
     float* memory = allocate_(workers * planes.floats());
+    const int64_t per_phase = cut.step * kLanes;
+    std::vector<std::vector<int64_t>> cells(workers, std::vector<int64_t>(per_phase * phases.size()));
     parallel_(workers, [&](int64_t worker) {
       float* mine = memory + worker * planes.floats();
-      std::vector<int64_t> pixels(cut.step * kLanes);
+      int64_t* pixels = cells[worker].data();
       Along along(cut, planes.reach);
       int64_t step = -1;
       const int64_t end = worker + 1 == workers ? units : unit_at(total * (worker + 1) / workers);
@@ -281,10 +290,13 @@ class Product {
         if (unit / groups != step) {
           along.MoveTo(step = unit / groups);
           pack(along, mine);
-          for (int64_t l = 0; l < kLanes; ++l) find(along.cell(l) + along.from, along.count, pixels.data() + l);
+          for (size_t phase = 0; phase < phases.size(); ++phase)
+            for (int64_t l = 0; l < kLanes; ++l)
+              find(phase, along.cell(l) + along.from, along.count, pixels + phase * per_phase + l);
         }
-        Group(mine + along.from * kLanes, planes.plane, along.count, list, runs, unit % groups * kNear, channels,
-              pixels.data(), image);
+        for (size_t phase = 0; phase < phases.size(); ++phase)
+          Group(mine + along.from * kLanes, planes.plane, along.count, list, phases[phase], unit % groups * kNear,
+                channels, pixels + phase * per_phase, image);
       }
     });
   }

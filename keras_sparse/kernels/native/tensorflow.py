@@ -5,6 +5,7 @@ On other backends, on GPUs and under XLA the stock ways take over; `kernels.nati
 
 import functools
 import sys
+import threading
 
 import tensorflow as tf
 
@@ -16,14 +17,21 @@ TO_INPUTS = "KerasSparseProductGradientToInputs"
 TO_VALUES = "KerasSparseProductGradientToValues"
 ATTRIBUTES = ("strides", "dilations", "padding")
 
+_one_at_a_time = threading.Lock()
 
-@functools.cache
+
 def operations():
     """The module of the three operations; built and loaded when it is asked for first.
 
     Raises:
         NotBuilt: If it cannot be built or loaded.
     """
+    with _one_at_a_time:  # of threads that ask for the first time, one registers the gradients
+        return _operations()
+
+
+@functools.cache
+def _operations():
     if refused() is None and find_library(framework()) is None:
         print(
             "keras-sparse: compiling its native product, once on this machine (about 15 seconds) ...", file=sys.stderr
