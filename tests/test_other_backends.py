@@ -38,6 +38,7 @@ def test_layers_models_and_training_on_jax():
     tests = [
         "tests/aggregation",
         "tests/kernels",
+        "--ignore=tests/kernels/native",
         "tests/layers",
         "tests/contracts/test_layers.py",
         "tests/contracts/test_patterns_and_operators.py",
@@ -58,7 +59,11 @@ def test_this_file_on(backend):
     """What follows runs here, on TensorFlow, and there."""
     tests = {
         "jax": ["tests/callbacks/test_densify.py::test_slots_move_with_their_connections[momentum]"],
-        "torch": ["tests/callbacks/test_densify.py::test_slots_move_with_their_connections", "tests/kernels"],
+        "torch": [
+            "tests/callbacks/test_densify.py::test_slots_move_with_their_connections",
+            "tests/kernels",
+            "--ignore=tests/kernels/native",
+        ],
     }
     passes_on(backend, __file__, *tests[backend])
 
