@@ -5,7 +5,7 @@ import math
 from keras import ops
 
 from keras_sparse import checks
-from keras_sparse.kernels import compact, scattered
+from keras_sparse.kernels import choice, compact, native, scattered
 from keras_sparse.layers.sparse_kernel import ARGUMENTS_DOC, SparseKernel
 
 DOC = f"""`keras.layers.{{name}}` of which single weights are left out.
@@ -71,6 +71,11 @@ class MaskedConv(SparseKernel):
                 "format", self, "'masked', except for MaskedConv2D with groups=1", self.format,
                 f"Received besides: groups={self.groups}. No product of single values is written for that.",
             )  # fmt: skip
+        if self.implementation == "native" and self.block_size > 1:
+            raise checks.error(
+                "implementation", self, "'auto', 'blocked' or 'scattered' with block_size > 1", self.implementation,
+                "The native product of windows takes single weights.",
+            )  # fmt: skip
         super()._check_compact()
 
     @property
@@ -97,24 +102,33 @@ class MaskedConv(SparseKernel):
         # Where Keras's `call` comes to the product; `kernel` is what the property of that name gave it.
         if self.format == "masked":
             return super().convolution_op(inputs, self._masked_kernel(training=False))
-        # TensorFlow convolves images with channels last only, on a CPU.
-        image = ops.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" else inputs
         values, inputs_of, outputs_of = (ops.convert_to_tensor(x) for x in (kernel, self._inputs, self._outputs))
         implementation = self._chosen_implementation()
+        how = (self.strides, self.padding, self.dilation_rate)
+        if implementation == "native":
+            indices = (inputs_of, outputs_of, self.filters, self.kernel_size)
+            return native.by_position(inputs, values, *indices, *how, self.data_format)
+        # TensorFlow convolves images with channels last only, on a CPU.
+        image = ops.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" else inputs
         if implementation == "scattered":
             matrix = scattered.kernel(values, inputs_of, outputs_of, *self._size, (), scattered.OUTPUT_LAST)
+            strides, padding, dilation_rate = how
             dense_kernel = ops.reshape(matrix, self._dense_shape())
-            outputs = ops.conv(image, dense_kernel, self.strides, self.padding, "channels_last", self.dilation_rate)
+            outputs = ops.conv(image, dense_kernel, strides, padding, "channels_last", dilation_rate)
         else:
             patches = self._patches(image)
             outputs = compact.dense(patches, values, inputs_of, outputs_of, self.filters, implementation)
         return ops.moveaxis(outputs, -1, 1) if self.data_format == "channels_first" else outputs
 
+    def _workload(self):
+        return choice.Workload(self._inputs.shape[0], 1, *self._size, self.block_size)
+
     def _chosen_implementation(self, build=True):
         # What a window reads, as a vector, costs more to make than a dense convolution: no product makes up for it.
-        if self.implementation == "auto" and self.window > 1:
-            return "scattered"
-        return super()._chosen_implementation(build)
+        # And the native product takes single weights.
+        chosen = super()._chosen_implementation(build)
+        is_possible = chosen == "native" and self.block_size == 1
+        return chosen if is_possible or self.implementation == chosen or self.window == 1 else "scattered"
 
     def _patches(self, image):
         """What each output pixel reads: a vector of all positions and channels."""

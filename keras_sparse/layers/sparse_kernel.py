@@ -224,9 +224,11 @@ class SparseKernel(KernelConnections):
         return "masked" if self.format == "masked" else self._chosen_implementation(build=False)
 
     def _chosen_implementation(self, build=True):
+        return choice.choose(self.implementation, self._workload(), self.compute_dtype, build)
+
+    def _workload(self):
         positions = math.prod(self.positions) if self.positions else None
-        workload = choice.Workload(self._inputs.shape[0], positions, *self._size, self.block_size)
-        return choice.choose(self.implementation, workload, self.compute_dtype, build)
+        return choice.Workload(self._inputs.shape[0], positions, *self._size, self.block_size)
 
     @property
     def kernel(self):

@@ -232,6 +232,10 @@ def test_a_weight_is_a_connection_and_not_a_pair_of_channels():
         (lambda: MaskedConv1D(4, 3, format="compact"), "'masked', except for MaskedConv2D with groups=1"),
         (lambda: MaskedConv3D(4, 3, format="compact"), "Received: format='compact'"),
         (lambda: MaskedConv2D(4, 3, groups=2, format="compact"), "Received besides: groups=2"),
+        (
+            lambda: MaskedConv2D(4, 3, format="compact", block_size=2, implementation="native"),
+            "'auto', 'blocked' or 'scattered' with block_size > 1",
+        ),
         (lambda: MaskedConv2D(4, 3, format="dense"), "must be one of 'masked', 'compact'"),
         (lambda: MaskedConv2D(4, 3, sparsity=1.0), "must be a number in [0, 1)"),
         (lambda: MaskedConv2D(4, 3, padding="causal"), "causal"),

@@ -38,6 +38,7 @@ def gradients(layer, x, dy):
     if layer.format == "compact":
         dense = np.zeros((*layer.positions, c.fan_in, c.fan_out))
         dense[..., c.inputs, c.outputs] = np.moveaxis(dkernel.numpy(), 0, -1)
+        dense = dense.reshape(layer.dense_kernel().shape)
     else:
         dense = dkernel.numpy() * layer.mask
     return [np.asarray(one, "float64") for one in (y, dx, dense, dbias)]
@@ -75,6 +76,24 @@ def test_a_convolution_agrees_with_the_masked_layer_in_float64(seed):
             dilation_rate=dilation,
             padding=padding,
             **arguments,
+        )
+
+    compare(make, x, (*kernel, channels, filters), rng)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_single_weights_of_a_convolution_agree_with_the_masked_layer_in_float64(seed):
+    rng = np.random.default_rng(seed)
+    channels, filters = rng.integers(1, 40, 2)
+    kernel = tuple(int(k) for k in rng.integers(1, 5, 2))
+    strides = int(rng.integers(1, 4))
+    x = rng.normal(size=(rng.integers(1, 5), *rng.integers(14, 30, 2), channels))
+    topology = mask(rng, int(np.prod(kernel)) * channels, filters)
+
+    def make(**arguments):
+        padding = ["same", "valid"][seed % 2]
+        return ks.layers.MaskedConv2D(
+            int(filters), kernel, topology=topology, strides=strides, padding=padding, **arguments
         )
 
     compare(make, x, (*kernel, channels, filters), rng)

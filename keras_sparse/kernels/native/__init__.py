@@ -100,6 +100,31 @@ def dense(x, values, inputs, outputs, fan_out):
 
 def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format):
     """Two-dimensional convolution; arguments and result as of `kernels.gather.convolution`."""
+    return _product(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format)
+
+
+def by_position(x, values, inputs, outputs, filters, kernel_size, strides, padding, dilation_rate, data_format):
+    """Two-dimensional convolution in which each weight is a connection of its own.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`, or with channels first.
+        values: Tensor `(n,)`.
+        inputs: int32 tensor `(n,)`, position in the kernel times channels, plus channel.
+        outputs: int32 tensor `(n,)`, never decreasing.
+        filters: Integer.
+        kernel_size, strides, dilation_rate: Pairs of integers, as in `keras.layers.Conv2D`.
+        padding: "valid" or "same".
+        data_format: "channels_last" or "channels_first".
+
+    Returns:
+        Tensor `(batch, new_height, new_width, filters)`, or with channels first.
+    """
+    values = ops.reshape(values, (-1, 1, 1))
+    arguments = (strides, padding, dilation_rate, data_format)
+    return _product(x, values, inputs, outputs, filters, *arguments, window=list(kernel_size))
+
+
+def _product(x, values, inputs, outputs, filters, strides, padding, dilation_rate, data_format, window=()):
     from keras_sparse.kernels.native import tensorflow
 
     image = ops.cast(x, "float32")
@@ -114,6 +139,7 @@ def convolution(x, values, inputs, outputs, filters, strides, padding, dilation_
         strides=list(strides),
         dilations=list(dilation_rate),
         padding=padding.upper(),
+        window=list(window),
     )
     y = ops.cast(y, values.dtype)
     return ops.transpose(y, (0, 3, 1, 2)) if data_format == "channels_first" else y

@@ -51,7 +51,8 @@ bool OneShape() {
   // Products take 64 channels at a time: some shapes have more, and then few pixels and positions.
   const bool is_wide = !Draw(0, 3);
   const int64_t most = is_wide ? 200 : 40, longest = is_wide ? 3 : 5;
-  const int64_t block = Draw(0, 1) ? 1 : Draw(2, 4), rows = Draw(1, most / block), columns = Draw(1, most / block);
+  const bool is_by_position = !Draw(0, 2);
+  const int64_t block = is_by_position || Draw(0, 1) ? 1 : Draw(2, 4), rows = Draw(1, most / block), columns = Draw(1, most / block);
   const int64_t batch = Draw(0, 4), channels = rows * block, filters = columns * block;
   const int64_t kh = Draw(1, longest), kw = Draw(1, longest), sh = Draw(1, 3), sw = Draw(1, 3), dh = Draw(1, 3), dw = Draw(1, 3);
   const int64_t height = Draw(1, is_wide ? 6 : 20), width = Draw(1, is_wide ? 40 : 90);
@@ -64,14 +65,15 @@ bool OneShape() {
 
   std::vector<int32_t> inputs, outputs;
   const int64_t in_a_hundred = Draw(0, is_wide ? 20 : 100);
+  const int64_t taps = kh * kw, each = is_by_position ? 1 : taps;
   for (int32_t o = 0; o < columns; ++o)
-    for (int32_t i = 0; i < rows; ++i)
+    for (int32_t i = 0; i < rows * (is_by_position ? taps : 1); ++i)
       if (Draw(0, 99) < in_a_hundred) inputs.push_back(i), outputs.push_back(o);
-  const int64_t taps = kh * kw, pairs = inputs.size(), count = pairs * block * block, xs = batch * height * width * channels;
+  const int64_t pairs = inputs.size(), count = pairs * block * block, xs = batch * height * width * channels;
   const int64_t ys = batch * oh * ow * filters;
-  const auto x = Numbers(xs), dy = Numbers(ys), values = Numbers(count * taps);
+  const auto x = Numbers(xs), dy = Numbers(ys), values = Numbers(count * each);
   // What the operations write must not depend on what was there.
-  auto y = Numbers(ys), dx = Numbers(xs), dvalues = Numbers(count * taps);
+  auto y = Numbers(ys), dx = Numbers(xs), dvalues = Numbers(count * each);
 
   std::vector<std::unique_ptr<float[]>> scratch;
   const Allocate allocate = [&](int64_t floats) {
@@ -80,38 +82,43 @@ bool OneShape() {
   };
   const Parallel parallel = AtOnce;
   const Product product(shape, Draw(1, 5), parallel, allocate);
-  const Blocks blocks{pairs, block, taps, inputs.data(), outputs.data()};
+  const Blocks blocks{pairs, block, each, inputs.data(), outputs.data()};
   const Unblocked unblocked(blocks, values.get(), allocate);
-  product.Forward(x.get(), unblocked.connections(), y.get());
-  product.GradientToInputs(dy.get(), unblocked.connections(), dx.get());
-  const auto single = Numbers(count * taps);
-  product.GradientToValues(x.get(), dy.get(), unblocked.connections(), single.get());
+  Connections connections = unblocked.connections();
+  connections.is_by_position = is_by_position;
+  product.Forward(x.get(), connections, y.get());
+  product.GradientToInputs(dy.get(), connections, dx.get());
+  const auto single = Numbers(count * each);
+  product.GradientToValues(x.get(), dy.get(), connections, single.get());
   unblocked.Return(single.get(), dvalues.get());
 
-  std::vector<double> plain_y(ys), plain_dx(xs), plain_dvalues(count * taps);
+  std::vector<double> plain_y(ys), plain_dx(xs), plain_dvalues(count * each);
   for (int64_t n = 0; n < batch; ++n)
     for (int64_t oy = 0; oy < oh; ++oy)
       for (int64_t ox = 0; ox < ow; ++ox)
         for (int64_t tap = 0; tap < taps; ++tap) {
           const int64_t iy = oy * sh + tap / kw * dh - top, ix = ox * sw + tap % kw * dw - left;
           if (iy < 0 || iy >= height || ix < 0 || ix >= width) continue;
-          for (int64_t pair = 0; pair < pairs; ++pair)
+          for (int64_t pair = 0; pair < pairs; ++pair) {
+            if (is_by_position && inputs[pair] / channels != tap) continue;
+            const int64_t input = inputs[pair] % rows, value_tap = is_by_position ? 0 : tap;
             for (int64_t in = 0; in < block; ++in)
               for (int64_t out = 0; out < block; ++out) {
-                const int64_t value = ((pair * taps + tap) * block + in) * block + out;
-                const int64_t from = ((n * height + iy) * width + ix) * channels + inputs[pair] * block + in;
+                const int64_t value = ((pair * each + value_tap) * block + in) * block + out;
+                const int64_t from = ((n * height + iy) * width + ix) * channels + input * block + in;
                 const int64_t to = ((n * oh + oy) * ow + ox) * filters + outputs[pair] * block + out;
                 plain_y[to] += double(x[from]) * values[value];
                 plain_dx[from] += double(dy[to]) * values[value];
                 plain_dvalues[value] += double(dy[to]) * x[from];
               }
+          }
         }
   const bool forward = Agree("forward", y.get(), plain_y);
   const bool to_inputs = Agree("gradient to inputs", dx.get(), plain_dx);
   const bool to_values = Agree("gradient to values", dvalues.get(), plain_dvalues);
   if (forward && to_inputs && to_values) return true;
-  std::printf("batch %d, %d x %d pixels, %d to %d channels, %d connections in blocks of %d, kernel %d x %d, strides %d %d, dilation %d "
-              "%d, padding %d %d %d %d\n", int(batch), int(height), int(width), int(channels), int(filters), int(count), int(block),
+  std::printf("batch %d, %d x %d pixels, %d to %d channels, %d connections in blocks of %d%s, kernel %d x %d, strides %d %d, dilation %d "
+              "%d, padding %d %d %d %d\n", int(batch), int(height), int(width), int(channels), int(filters), int(count), int(block), is_by_position ? ", by position" : "",
               int(kh), int(kw), int(sh), int(sw), int(dh), int(dw), int(top), int(bottom), int(left), int(right));
   return false;
 }

@@ -49,6 +49,7 @@ struct List {
   int64_t index_step;      // from one connection to the next
   const float* values;
   int64_t value_step;
+  const int32_t* places;  // in vectors, of each source; null where that is its plane
 };
 
 template <int tile, int n>
@@ -85,8 +86,11 @@ inline void Gather(const float* planes, int64_t plane, const List& list, int64_t
     const Run run = runs.of[1][0];
     for (int64_t channel = first; channel < last; ++channel) {
       Vec sums[tile] = {};
-      for (int64_t i = list.starts[channel]; i < list.starts[channel + 1]; ++i)
-        AddRun<tile, 1>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, run, sums);
+      for (int64_t i = list.starts[channel]; i < list.starts[channel + 1]; ++i) {
+        const int64_t source = list.sources[i * list.index_step];
+        const int64_t place = list.places ? int64_t{list.places[source]} * kLanes : source * plane;
+        AddRun<tile, 1>(planes + place, list.values + i * list.value_step, run, sums);
+      }
       std::copy_n(sums, tile, results[channel - first]);
     }
     return;

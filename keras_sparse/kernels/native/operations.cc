@@ -1,8 +1,9 @@
 // TensorFlow's operations around the products of product.h, for float32 on a CPU.
 //
 // Images are (batch, height, width, channels), values (connections, kernel height, kernel width), sorted by output and
-// then by input; or (pairs, kernel height, kernel width, size, size), each pair a connected block. Indices are looked
-// at before they are used: they may come from a file.
+// then by input; or (pairs, kernel height, kernel width, size, size), each pair a connected block. With a `window`, the
+// size of a kernel, values are (connections, 1, 1) and inputs count its positions: position * channels + channel.
+// Indices are looked at before they are used: they may come from a file.
 
 #include <atomic>
 
@@ -31,10 +32,12 @@ tf::Status ForwardShape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->GetAttr("dilations", &dilations));
   TF_RETURN_IF_ERROR(c->GetAttr("padding", &padding));
   TF_RETURN_IF_ERROR(c->GetAttr("filters", &filters));
+  std::vector<tf::int32> window;
+  TF_RETURN_IF_ERROR(c->GetAttr("window", &window));
   const tf::Padding kind = padding == "SAME" ? tf::Padding::SAME : tf::Padding::VALID;
   DimensionHandle sizes[2];
   for (int i = 0; i < 2; ++i) {
-    DimensionHandle kernel = c->Dim(values, i + 1);
+    const DimensionHandle kernel = window.size() == 2 ? c->MakeDim(window[i]) : c->Dim(values, i + 1);
     if (!c->ValueKnown(kernel)) {
       sizes[i] = c->UnknownDim();
       continue;
@@ -56,6 +59,7 @@ REGISTER_OP("KerasSparseProduct")
     .Attr("strides: list(int) >= 2 = [1, 1]")
     .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
+    .Attr("window: list(int) = []")
     .SetShapeFn(ForwardShape);
 
 REGISTER_OP("KerasSparseProductGradientToInputs")
@@ -68,6 +72,7 @@ REGISTER_OP("KerasSparseProductGradientToInputs")
     .Attr("strides: list(int) >= 2 = [1, 1]")
     .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
+    .Attr("window: list(int) = []")
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle x;
       TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(0, &x));
@@ -87,6 +92,7 @@ REGISTER_OP("KerasSparseProductGradientToValues")
     .Attr("strides: list(int) >= 2 = [1, 1]")
     .Attr("dilations: list(int) >= 2 = [1, 1]")
     .Attr("padding: {'SAME', 'VALID'} = 'VALID'")
+    .Attr("window: list(int) = []")
     .SetShapeFn([](InferenceContext* c) {
       std::vector<tf::int32> size;
       tf::int32 block;
@@ -106,6 +112,9 @@ class ProductKernel : public tf::OpKernel {
     std::string padding;
     OP_REQUIRES_OK(c, c->GetAttr("padding", &padding));
     is_same_ = padding == "SAME";
+    OP_REQUIRES_OK(c, c->GetAttr("window", &window_));
+    OP_REQUIRES(c, window_.empty() || (window_.size() == 2 && window_[0] > 0 && window_[1] > 0),
+                InvalidArgument("`window` of ", name(), " must be two integers >= 1, or nothing."));
     OP_REQUIRES(c, strides_.size() == 2 && dilations_.size() == 2 && *std::min_element(strides_.begin(), strides_.end()) > 0 &&
                        *std::min_element(dilations_.begin(), dilations_.end()) > 0,
                 InvalidArgument("`strides` and `dilations` of ", name(), " must be two integers >= 1 each."));
@@ -128,6 +137,10 @@ class ProductKernel : public tf::OpKernel {
                      std::vector<Shape>* shape) const {
     if (x.dims() != 4 || !x.dim_size(3) || !filters)
       return InvalidArgument("`x` of ", name(), " must have 4 axes, and channels. Received: ", x.DebugString());
+    if (is_by_position()) {
+      if (kh != 1 || kw != 1) return InvalidArgument("`values` of ", name(), " with a window must be (connections, 1, 1).");
+      kh = window_[0], kw = window_[1];
+    }
     std::vector<Axis> axes;
     TF_RETURN_IF_ERROR(AxisOf(0, x.dim_size(1), kh, &axes));
     TF_RETURN_IF_ERROR(AxisOf(1, x.dim_size(2), kw, &axes));
@@ -147,11 +160,12 @@ class ProductKernel : public tf::OpKernel {
     const tf::int32* in = inputs.flat<tf::int32>().data();
     const tf::int32* out = outputs.flat<tf::int32>().data();
     bool wrong = count && (out[0] < 0 || out[count - 1] >= shape.filters / block);
-    const uint32_t channels = shape.channels / block;
+    if (is_by_position() && block > 1) return InvalidArgument("`values` of ", name(), " with a window have no blocks.");
+    const uint32_t channels = shape.channels / block * (is_by_position() ? shape.taps() : 1);
     for (int64_t i = 0; i < count; ++i) wrong |= static_cast<uint32_t>(in[i]) >= channels;
     for (int64_t i = 1; i < count; ++i) wrong |= out[i] < out[i - 1];
     if (wrong)
-      return InvalidArgument("`inputs` and `outputs` of ", name(), " must lie inside ", shape.channels / block, " x ",
+      return InvalidArgument("`inputs` and `outputs` of ", name(), " must lie inside ", channels, " x ",
                              shape.filters / block, ", and `outputs` must never decrease. They were not made by keras_sparse, "
                              "or the file they come from is damaged.");
     return absl::OkStatus();
@@ -194,7 +208,9 @@ class ProductKernel : public tf::OpKernel {
     if (failed) c->CtxFailure(tf::errors::ResourceExhausted("There is not enough memory for a product of keras_sparse."));
   }
 
-  std::vector<tf::int32> strides_, dilations_;
+  bool is_by_position() const { return !window_.empty(); }
+
+  std::vector<tf::int32> strides_, dilations_, window_;
   bool is_same_;
 };
 
@@ -210,12 +226,12 @@ int64_t BlockSize(const tf::Tensor& values) { return values.dims() == 5 ? values
 // Calls `work(connections)` with single connections, whatever the block size.
 template <typename Work>
 void WithSingle(const tf::Tensor& values, const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape,
-                const Allocate& allocate, const Work& work) {
+                const Allocate& allocate, bool is_by_position, const Work& work) {
   const int64_t pairs = inputs.NumElements(), block = BlockSize(values);
   const int32_t* in = inputs.flat<tf::int32>().data();
   const int32_t* out = outputs.flat<tf::int32>().data();
   const float* flat = values.flat<float>().data();
-  if (block == 1) return work(Connections{pairs, in, out, flat});
+  if (block == 1) return work(Connections{pairs, in, out, flat, is_by_position});
   const Blocks blocks{pairs, block, shape.taps(), in, out};
   work(Unblocked(blocks, flat, allocate).connections());
 }
@@ -236,7 +252,7 @@ class Forward : public ProductKernel {
     tf::Tensor* y;
     OP_REQUIRES_OK(c, c->allocate_output(0, tf::TensorShape({s.batch, s.rows.out, s.columns.out, s.filters}), &y));
     Run(c, s, [&](const Product& product, const Allocate& allocate) {
-      WithSingle(values, inputs, outputs, s, allocate, [&](const Connections& single) {
+      WithSingle(values, inputs, outputs, s, allocate, is_by_position(), [&](const Connections& single) {
         product.Forward(x.flat<float>().data(), single, y->flat<float>().data());
       });
     });
@@ -264,7 +280,7 @@ class GradientToInputs : public ProductKernel {
     tf::Tensor* dx;
     OP_REQUIRES_OK(c, c->allocate_output(0, x, &dx));
     Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
-      WithSingle(values, inputs, outputs, shape[0], allocate, [&](const Connections& single) {
+      WithSingle(values, inputs, outputs, shape[0], allocate, is_by_position(), [&](const Connections& single) {
         product.GradientToInputs(dy.flat<float>().data(), single, dx->flat<float>().data());
       });
     });
@@ -299,7 +315,8 @@ class GradientToValues : public ProductKernel {
     Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
       const float *from = x.flat<float>().data(), *with = dy.flat<float>().data();
       const Blocks blocks{inputs.NumElements(), block_size_, shape[0].taps(), in, out};
-      if (block_size_ == 1) return product.GradientToValues(from, with, {blocks.pairs, in, out, nullptr}, to);
+      if (block_size_ == 1)
+        return product.GradientToValues(from, with, {blocks.pairs, in, out, nullptr, is_by_position()}, to);
       const Unblocked unblocked(blocks, nullptr, allocate);
       float* single = allocate(std::max<int64_t>(blocks.connections() * blocks.taps, 1));
       product.GradientToValues(from, with, unblocked.connections(), single);

@@ -22,12 +22,14 @@ constexpr int64_t kWorthAThread = 100000;   // vectors that are multiplied or mo
 constexpr int64_t kRoomFloats = 16 << 20;   // of scratch memory, for however small images
 constexpr int64_t kStepFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
 
-// Connections with `taps` values each, sorted by output.
+// Connections sorted by output, with a value for each position of the kernel; or, `is_by_position`, with one value each
+// and inputs that count positions too: position * channels + channel.
 struct Connections {
   int64_t count;
   const int32_t* inputs;
   const int32_t* outputs;
   const float* values;
+  bool is_by_position = false;
 };
 
 // How the line is cut.
@@ -93,10 +95,13 @@ class Product {
   // `y`: (batch, out, out, filters).
   void Forward(const float* x, const Connections& c, float* y) const {
     if (!shape_.line()) return;
-    const List list = taps_ == 1 ? ByOutput(c) : BySource(c, c.outputs, c.inputs, shape_.filters, shape_.channels);
     const Cut cut = CutFor(shape_.channels * read_, 0);
     const Planes planes = OfImage(cut);
-    Walk(planes, cut, list, {RunsForward(planes)}, shape_.filters, y,
+    const bool is_single = taps_ == 1 || c.is_by_position;
+    List list = is_single ? ByOutput(c) : BySource(c, c.outputs, c.inputs, shape_.filters, shape_.channels);
+    const std::vector<int32_t> places = PlacesOfInputs(c, planes);
+    list.places = places.empty() ? nullptr : places.data();
+    Walk(planes, cut, {list}, {RunsForward(c, planes)}, shape_.filters, y,
          [&](const Along& along, float* to) { PackImage(planes, along, x, to); },
          [&](int64_t, int64_t cell, int64_t count, int64_t* pixels) { shape_.Results(cell, count, kLanes, pixels); });
   }
@@ -104,13 +109,23 @@ class Product {
   // `dx`: (batch, in, in, channels).
   void GradientToInputs(const float* dy, const Connections& c, float* dx) const {
     if (!shape_.line()) return;
-    const List list = taps_ == 1 ? ByInput(c) : BySource(c, c.inputs, c.outputs, shape_.channels, shape_.filters);
     const Cut cut = CutFor(shape_.filters, 0);
     const Planes planes(shape_.filters, cut, -high_, high_ - low_, 1);
     std::vector<std::vector<std::pair<int64_t, int64_t>>> taps(shape_.phases());
     for (int64_t t = 0; t < taps_; ++t) taps[shape_.phase(t)].emplace_back(high_ - shape_.shift(t), t);
+    std::vector<int32_t> places;
+    std::vector<List> lists;
+    if (c.is_by_position) {
+      places = PlacesOfResults(planes);
+      lists = ByPhase(c, places.data());
+      for (auto& of_phase : taps) of_phase = {{0, 0}};
+    } else if (taps_ == 1) {
+      lists = {ByInput(c)};
+    } else {
+      lists = {BySource(c, c.inputs, c.outputs, shape_.channels, shape_.filters)};
+    }
     // Phases that no position reads are zero.
-    Walk(planes, cut, list, std::vector<Runs>(taps.begin(), taps.end()), shape_.channels, dx,
+    Walk(planes, cut, lists, std::vector<Runs>(taps.begin(), taps.end()), shape_.channels, dx,
          [&](const Along& along, float* to) { PackResults(planes, along, 0, shape_.filters, dy, to); },
          [&](int64_t phase, int64_t cell, int64_t count, int64_t* pixels) {
            shape_.Pixels(phase, cell, count, kLanes, pixels);
@@ -119,15 +134,17 @@ class Product {
 
   // `dvalues`: (connections, taps).
   void GradientToValues(const float* x, const float* dy, const Connections& c, float* dvalues) const {
-    std::fill_n(dvalues, c.count * taps_, 0.f);
+    const int64_t each = c.is_by_position ? 1 : taps_, count = c.count * each;
+    std::fill_n(dvalues, count, 0.f);
     if (!shape_.line() || !c.count) return;
     const Cut cut = CutFor(shape_.channels * read_ + shape_.filters, 2 * (high_ - low_));  // long sums: each ends slowly
     const Planes images = OfImage(cut), results(shape_.filters, cut, 0, 0, 1);
-    const Runs runs = RunsForward(images);
+    const Runs runs = RunsForward(c, images);
+    const std::vector<int32_t> places = PlacesOfInputs(c, images);
     // Each worker sums over some of the steps, for some of the connections.
     const int64_t steps = cut.bands * cut.steps;
-    const int64_t floats = images.floats() + results.floats(), count = c.count * taps_;
-    const int64_t vectors = (c.count * taps_ + shape_.channels) * cut.stretch * cut.bands;
+    const int64_t floats = images.floats() + results.floats();
+    const int64_t vectors = (count + shape_.channels) * cut.stretch * cut.bands;
     const int64_t workers = Workers(vectors, steps * c.count, floats + count);
     const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, c.count);
     float* memory = allocate_(slices * parts * floats + (slices - 1) * count);
@@ -138,7 +155,7 @@ class Product {
       float* image = memory + worker * floats;
       float* result = image + images.floats();
       float* to = slice ? sums + (slice - 1) * count : dvalues;
-      if (slice) std::fill(to + begin * taps_, to + end * taps_, 0.f);
+      if (slice) std::fill(to + begin * each, to + end * each, 0.f);
       Along along(cut, images.reach), behind(cut, 0);
       for (int64_t step = slice * steps / slices; step < (slice + 1) * steps / slices; ++step) {
         along.MoveTo(step);
@@ -146,7 +163,7 @@ class Product {
         PackImage(images, along, x, image);
         PackResults(results, behind, c.outputs[begin], c.outputs[end - 1] + 1, dy, result);
         AddDots(image + along.from * kLanes, images.plane, result + along.from * kLanes, results.plane, c, begin, end,
-                runs, along.count, to);
+                runs, places, along.count, each, to);
       }
     });
     for (int64_t slice = 1; slice < slices; ++slice)
@@ -184,12 +201,46 @@ class Product {
     std::vector<int64_t> starts(shape_.filters + 1);
     for (int64_t o = 0; o <= shape_.filters; ++o)
       starts[o] = std::lower_bound(c.outputs, c.outputs + c.count, o) - c.outputs;
-    return List{false, std::move(starts), c.inputs, nullptr, 1, c.values, taps_};
+    return List{false, std::move(starts), c.inputs, nullptr, 1, c.values, 1, nullptr};
   }
 
   List ByInput(const Connections& c) const {
     return Sorted<1>(c, shape_.channels, [&](int64_t i) { return c.inputs[i]; },
-                  [&](int64_t i, int32_t* to) { to[0] = c.outputs[i]; });
+                     [&](int64_t i, int32_t* to) { to[0] = c.outputs[i]; });
+  }
+
+  // Those of each phase by input; sources are outputs and positions.
+  std::vector<List> ByPhase(const Connections& c, const int32_t* places) const {
+    const int64_t channels = shape_.channels;
+    const List all = Sorted<1>(
+        c, shape_.phases() * channels,
+        [&](int64_t i) { return shape_.phase(c.inputs[i] / channels) * channels + c.inputs[i] % channels; },
+        [&](int64_t i, int32_t* to) { to[0] = c.outputs[i] * taps_ + c.inputs[i] / channels; });
+    std::vector<List> lists(shape_.phases(), all);
+    for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
+      const auto first = all.starts.begin() + phase * channels;
+      lists[phase].starts.assign(first, first + channels + 1);
+      lists[phase].places = places;
+    }
+    return lists;
+  }
+
+  // Where a position reads, in vectors: of each channel in its planes, of each result in its plane.
+  std::vector<int32_t> PlacesOfInputs(const Connections& c, const Planes& planes) const {
+    std::vector<int32_t> places;
+    if (c.is_by_position)
+      for (int64_t t = 0; t < taps_; ++t)
+        for (int64_t channel = 0; channel < shape_.channels; ++channel)
+          places.push_back(channel * (planes.plane / kLanes) + slot_[shape_.phase(t)] * planes.vectors +
+                           shape_.shift(t) - low_);
+    return places;
+  }
+
+  std::vector<int32_t> PlacesOfResults(const Planes& planes) const {
+    std::vector<int32_t> places;
+    for (int64_t filter = 0; filter < shape_.filters; ++filter)
+      for (int64_t t = 0; t < taps_; ++t) places.push_back(filter * (planes.plane / kLanes) + high_ - shape_.shift(t));
+    return places;
   }
 
   // Those to the first `kNear` of `targets` first, and within them by source.
@@ -220,12 +271,13 @@ class Product {
       for (int64_t t = 0; t < taps; ++t) to[indices + t] = c.values[i * taps + t];
     }
     const int32_t* sources = reinterpret_cast<const int32_t*>(sorted);
-    return List{false, std::move(starts), sources, sources + 1, step, sorted + indices, step};
+    return List{false, std::move(starts), sources, sources + 1, step, sorted + indices, step, nullptr};
   }
 
   Planes OfImage(const Cut& cut) const { return Planes(shape_.channels, cut, low_, high_ - low_, read_); }
 
-  Runs RunsForward(const Planes& planes) const {
+  Runs RunsForward(const Connections& c, const Planes& planes) const {
+    if (c.is_by_position) return Runs({{0, 0}});
     std::vector<std::pair<int64_t, int64_t>> taps;
     for (int64_t t = 0; t < taps_; ++t)
       taps.emplace_back(slot_[shape_.phase(t)] * planes.vectors + shape_.shift(t) - low_, t);
@@ -256,13 +308,14 @@ class Product {
   // What each of `channels` gathers, written to `image`, phase by phase; `kNear` channels of one step are one unit of
   // work.
   template <typename PackStep, typename Find>
-  void Walk(const Planes& planes, const Cut& cut, const List& list, const std::vector<Runs>& phases, int64_t channels,
+  void Walk(const Planes& planes, const Cut& cut, const std::vector<List>& lists, const std::vector<Runs>& phases, int64_t channels,
             float* image, const PackStep& pack, const Find& find) const {
     const int64_t groups = (channels + kNear - 1) / kNear, units = cut.bands * cut.steps * groups;
     // Groups have unlike numbers of connections; a group costs something even if it has none.
     const auto cost = [&](int64_t group) {
-      const int64_t before = list.starts[list.is_by_source ? group : std::min(group * kNear, channels)];
-      return before * taps_ + group * 4 * kNear;
+      int64_t before = 0;
+      for (const List& list : lists) before += list.starts[list.is_by_source ? group : std::min(group * kNear, channels)];
+      return before * (lists[0].is_by_source ? taps_ : 1) + group * 4 * kNear;
     };
     const int64_t step_cost = cost(groups), total = step_cost * cut.bands * cut.steps;
     const auto unit_at = [&](int64_t share) {  // the first unit at or beyond a share of the cost
@@ -295,7 +348,8 @@ class Product {
               find(phase, along.cell(l) + along.from, along.count, pixels + phase * per_phase + l);
         }
         for (size_t phase = 0; phase < phases.size(); ++phase)
-          Group(mine + along.from * kLanes, planes.plane, along.count, list, phases[phase], unit % groups * kNear,
+          Group(mine + along.from * kLanes, planes.plane, along.count, lists[lists.size() > 1 ? phase : 0],
+                phases[phase], unit % groups * kNear,
                 channels, pixels + phase * per_phase, image);
       }
     });
@@ -327,9 +381,13 @@ class Product {
     }
   }
 
-  // Adds the products of what is read with what is written, connection by connection.
-  void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane, const Connections& c,
-               int64_t begin, int64_t end, const Runs& runs, int64_t count, float* sums) const {
+  // Adds the products of what is read with what is written, connection by connection, `each` values to one.
+  static void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane,
+                      const Connections& c, int64_t begin, int64_t end, const Runs& runs,
+                      const std::vector<int32_t>& places, int64_t count, int64_t each, float* sums) {
+    const auto place = [&](int64_t i) {
+      return image + (places.empty() ? c.inputs[i] * image_plane : int64_t{places[c.inputs[i]]} * kLanes);
+    };
     for (int64_t i = begin; i < end;) {
       const int32_t output = c.outputs[i];
       const float* with = result + output * result_plane;
@@ -340,10 +398,9 @@ class Product {
         float* own = sums + run.value[0];
         for (int64_t first = i; first < last; first += kMany) {
           const float* reads[kMany];
-          for (int64_t k = 0; k < kMany; ++k)
-            reads[k] = image + c.inputs[std::min(first + k, last - 1)] * image_plane + run.offset;
+          for (int64_t k = 0; k < kMany; ++k) reads[k] = place(std::min(first + k, last - 1)) + run.offset;
           const Vec dots = DotsOfMany(with, reads, count);
-          for (int64_t k = 0; k < std::min<int64_t>(kMany, last - first); ++k) own[(first + k) * taps_] += dots[k];
+          for (int64_t k = 0; k < std::min<int64_t>(kMany, last - first); ++k) own[(first + k) * each] += dots[k];
         }
       }
       if (runs.of[2].empty() && runs.of[3].empty()) {
@@ -351,9 +408,8 @@ class Product {
         continue;
       }
       for (; i < last; ++i) {
-        const float* x = image + c.inputs[i] * image_plane;
-        for (const Run& run : runs.of[3]) AddRunDots<3>(with, x, run, count, sums + i * taps_);
-        for (const Run& run : runs.of[2]) AddRunDots<2>(with, x, run, count, sums + i * taps_);
+        for (const Run& run : runs.of[3]) AddRunDots<3>(with, place(i), run, count, sums + i * each);
+        for (const Run& run : runs.of[2]) AddRunDots<2>(with, place(i), run, count, sums + i * each);
       }
     }
   }

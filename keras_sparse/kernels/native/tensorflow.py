@@ -15,7 +15,7 @@ from keras_sparse.kernels.native.not_built import NotBuilt
 FORWARD = "KerasSparseProduct"
 TO_INPUTS = "KerasSparseProductGradientToInputs"
 TO_VALUES = "KerasSparseProductGradientToValues"
-ATTRIBUTES = ("strides", "dilations", "padding")
+ATTRIBUTES = ("strides", "dilations", "padding", "window")
 
 _one_at_a_time = threading.Lock()
 
