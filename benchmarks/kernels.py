@@ -10,7 +10,7 @@ sides take turns in a new random order each round, on as many threads as `--thre
 how many times faster than the dense layer that is. "auto" is what the layer takes when it is not told. `--others` times
 the forward product alone, beside those of SciPy, TensorFlow and, where it is installed, PyTorch, on the same
 connections.
-The goals are in the issue tracker's table: 1, 3, 10 and 25% of 256 to 256 channels, or 2048 to 2048 units.
+"goal" is what the package aims at on one thread of an idle machine.
 """
 
 import argparse
@@ -129,6 +129,7 @@ def plot(rows, path):
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     cases = list(dict.fromkeys(row[0] for row in rows))
     figure, axes = plt.subplots(1, len(cases), figsize=(4.2 * len(cases), 4), sharey=True, squeeze=False)
@@ -142,6 +143,10 @@ def plot(rows, path):
         axis.plot([100 * d for d in goals], list(goals.values()), "kx", label="goal")
         axis.axhline(1, color="grey", linewidth=0.8)
         axis.set(title=case, xscale="log", yscale="log", xlabel="connections (%)")
+        for one, ticks in ((axis.xaxis, sorted({100 * row[1] for row in rows})), (axis.yaxis, (0.5, 1, 2, 5, 10, 20))):
+            one.set_major_locator(FixedLocator(ticks))
+            one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            one.set_minor_locator(NullLocator())
         axis.legend(frameon=False)
     axes[0][0].set_ylabel("times as fast as the dense Keras layer")
     figure.tight_layout()

@@ -132,8 +132,8 @@ def main():
     from masked_training import machine
 
     print(f"{machine()}; {arguments.threads or 'all'} thread(s) of TensorFlow, {arguments.steps} steps of Adam")
-    columns = ("network", "", "format", "connected", "peak (GB)", "of it imports", "first step (s)", "step (ms)",
-               "times as fast", "prediction (ms)", "times as fast")  # fmt: skip
+    columns = ("network", "size", "format", "connected", "peak (GB)", "of it imports", "first step (s)", "step (ms)",
+               "times as fast as the first line", "prediction (ms)", "times as fast")  # fmt: skip
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for name in ("lenet-300-100", "lenet-5") if arguments.quick else arguments.network:
         lines = [line for line in NETWORKS[name] if not (arguments.quick and line[0] == 100)]

@@ -121,7 +121,7 @@ class Profile:
             f"parameters stored            {self.stored_parameters:>16,}",
             f"parameters connected         {self.connected_parameters:>16,}",
             f"parameters dense-equivalent  {self.dense_parameters:>16,}",
-            f"statistics (not trained)     {self.statistics:>16,}",
+            f"masks, statistics            {self.statistics:>16,}   (not trained)",
             f"MACs per example             {self.macs:>16,}   (FLOPs {short(2 * self.macs)})",
             f"MACs dense-equivalent        {self.dense_macs:>16,}",
             f"activations per example      {self.activation_bytes:>16,} bytes",

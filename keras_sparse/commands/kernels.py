@@ -32,7 +32,7 @@ def add(commands):
             "keras-sparse kernels",
             "keras-sparse kernels --build",
             "keras-sparse kernels --check --shapes 1000 --seed 1",
-            "KERAS_SPARSE_NATIVE=0 keras-sparse train --sparsity 0.9 --format compact",
+            "KERAS_SPARSE_NATIVE=0 keras-sparse train --model lenet_300_100 --sparsity 0.9 --format compact",
         ),
     )
     what = command.add_mutually_exclusive_group()
@@ -105,7 +105,7 @@ def _show():
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:{width}}  {value}" for name, value in rows))
     print()
-    titles = ("a compact layer that is not told", *(f"{100 * density:g}%" for density in DENSITIES))
+    titles = ("taken without implementation=, by connections", *(f"{100 * density:g}%" for density in DENSITIES))
     print(text_table(titles, layer_rows(native), words=(None,) * len(titles)))
 
 

@@ -47,7 +47,8 @@ def add_model_options(command):
         type=_sparsity,
         nargs="+",
         metavar="S",
-        help=f"fraction of zeros, one or one a sparse layer; or {SAME_CONNECTIONS}, as many connections as at width 1",
+        help="fraction of zeros, one or one a sparse layer, of models that have such layers (--sparsify is for any); or "
+        f"{SAME_CONNECTIONS}, as many connections as at width 1",
     )
     sparse.add_argument(
         "--topology", nargs="+", metavar="NAME", help=f"one, or one a sparse layer: {', '.join(topologies.NAMED)}"

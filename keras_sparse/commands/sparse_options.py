@@ -64,7 +64,12 @@ def add_prune_options(command, main):
 def add_sparse_options(command):
     """`--sparsify`, `--prune`, `--rewire` and `--densify` with what belongs to each."""
     group = command.add_argument_group("connections (each verb by itself, or together)")
-    group.add_argument("--sparsify", type=float, metavar="SPARSITY", help="start with few connections")
+    group.add_argument(
+        "--sparsify",
+        type=float,
+        metavar="SPARSITY",
+        help="make any model sparse before it is trained: fraction of zeros",
+    )
     _add(group, "sparsify", OTHERS["sparsify"])
     group.add_argument("--prune", type=float, metavar="SPARSITY", help="cut connections, up to this sparsity")
     _add(group, "prune", PRUNE)

@@ -20,7 +20,7 @@ def plot_history(rows, title):
         ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
     ]
     if rows and "sparsity" in rows[0]:
-        panels.append(("fraction of connections", {"sparsity": "sparsity", "churn": "churn"}))
+        panels.append(("fraction", {"sparsity": "sparsity", "churn": "churn"}))
     figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     figure.suptitle(title)
     epochs = [row["epoch"] for row in rows]
