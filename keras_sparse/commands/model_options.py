@@ -47,7 +47,7 @@ def add_model_options(command):
         type=_sparsity,
         nargs="+",
         metavar="S",
-        help="fraction of zeros, one or one a sparse layer, of models that have such layers (--sparsify is for any); or "
+        help="fraction of zeros, one or one a sparse layer, of models that have these (--sparsify is for any model); or "
         f"{SAME_CONNECTIONS}, as many connections as at width 1",
     )
     sparse.add_argument(
