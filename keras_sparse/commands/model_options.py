@@ -47,8 +47,8 @@ def add_model_options(command):
         type=_sparsity,
         nargs="+",
         metavar="S",
-        help="fraction of zeros, one or one a sparse layer, of models that have these (--sparsify is for any model); or "
-        f"{SAME_CONNECTIONS}, as many connections as at width 1",
+        help="fraction of zeros, one or one a sparse layer, of models that have some (--sparsify is for any model); "
+        f"or {SAME_CONNECTIONS}, as many connections as at width 1",
     )
     sparse.add_argument(
         "--topology", nargs="+", metavar="NAME", help=f"one, or one a sparse layer: {', '.join(topologies.NAMED)}"
