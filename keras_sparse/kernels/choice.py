@@ -97,13 +97,12 @@ def choose(name, workload, dtype, build=True):
     Returns:
         Name in `IMPLEMENTATIONS`. Another than asked for only if that cannot be had, which a warning says once.
     """
-    if name == AUTO and fastest(workload, True) != "native":
-        return fastest(workload, True)
-    if name not in (AUTO, "native"):
-        return name
+    wanted = fastest(workload, True) if name == AUTO else name
+    if wanted != "native":
+        return wanted
     refusal = native.refusal(dtype, build)
     if refusal is None:
-        return "native"
+        return wanted
     if name == "native" and build and not native.has_told(refusal):
         _warn(refusal)
     return fastest(workload, False)
