@@ -124,11 +124,12 @@ class MaskedConv(SparseKernel):
         return choice.Workload(self._inputs.shape[0], 1, *self._size, self.block_size)
 
     def _chosen_implementation(self, build=True):
-        # What a window reads, as a vector, costs more to make than a dense convolution: no product makes up for it.
-        # And the native product takes single weights.
-        chosen = super()._chosen_implementation(build)
-        is_possible = chosen == "native" and self.block_size == 1
-        return chosen if is_possible or self.implementation == chosen or self.window == 1 else "scattered"
+        if self.window == 1 or self.implementation not in ("auto", "native"):
+            return super()._chosen_implementation(build)
+        # What a window reads, as a vector, costs more to make than a dense convolution: no stock product makes up for
+        # it. The native one takes single weights, and need not be built for others.
+        has_native = self.block_size == 1 and super()._chosen_implementation(build) == "native"
+        return "native" if has_native else "scattered"
 
     def _patches(self, image):
         """What each output pixel reads: a vector of all positions and channels."""
