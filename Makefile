@@ -5,6 +5,8 @@ USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(USABLE)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# A file stays on one process, for what its tests share; files start in order, so that the long ones are not the last.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: train test test-lower-bounds lint clean
 
@@ -14,14 +16,14 @@ train: .venv/installed
 test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	KERAS_SPARSE_CLEAN_INSTALL=1 $(BIN)/python -m pytest
+	KERAS_SPARSE_CLEAN_INSTALL=1 $(BIN)/python $(PYTEST)
 
 # The suite once more, on the oldest versions that setup.cfg allows.
 test-lower-bounds:
 	$(PYTHON) -m venv .venv-lower
 	.venv-lower/bin/python -m pip install --quiet $$(sed -n 's/^    \([A-Za-z_-]*\)>=\([0-9.]*\).*/\1==\2/p' setup.cfg)
 	.venv-lower/bin/python -m pip install --quiet --no-deps --editable .
-	.venv-lower/bin/python -m pytest
+	.venv-lower/bin/python $(PYTEST)
 
 lint: .venv/tested
 	$(BIN)/ruff check --fix .

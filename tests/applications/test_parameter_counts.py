@@ -21,6 +21,11 @@ from keras_sparse.applications import (
 pytestmark = pytest.mark.usefixtures("shapes_only")
 
 
+def word(value):
+    """For the name of a test: a function's `str` holds an address, another one in each process."""
+    return getattr(value, "__name__", str(value))
+
+
 def millions(model):
     return sum(math.prod(variable.shape) for variable in model.trainable_variables) / 1e6
 
@@ -47,7 +52,7 @@ STUDY = [
 @pytest.mark.parametrize(
     ("constructor", "bottleneck", "depth", "growth_rate", "classes", "printed"),
     [(*row[:4], classes, row[column]) for row in STUDY for classes, column in ((10, 4), (100, 5))],
-    ids=str,
+    ids=word,
 )
 def test_study_to_the_last_digit(constructor, bottleneck, depth, growth_rate, classes, printed):
     model = constructor(depth, growth_rate, bottleneck=bottleneck, classes=classes)
@@ -89,7 +94,7 @@ ZHU_BY_RULE = [
 ]
 
 
-@pytest.mark.parametrize(("constructor", "arguments", "classes", "printed", "decimals"), ZHU + ZHU_BY_RULE, ids=str)
+@pytest.mark.parametrize(("constructor", "arguments", "classes", "printed", "decimals"), ZHU + ZHU_BY_RULE, ids=word)
 def test_sparsenet_paper(constructor, arguments, classes, printed, decimals):
     count = millions(constructor(**arguments, classes=classes))
     assert count == pytest.approx(printed, abs=0.51 * 10**-decimals)
@@ -122,7 +127,7 @@ IMAGENET = [
 ]
 
 
-@pytest.mark.parametrize(("constructor", "arguments", "printed", "gflops"), IMAGENET, ids=str)
+@pytest.mark.parametrize(("constructor", "arguments", "printed", "gflops"), IMAGENET, ids=word)
 def test_imagenet_parameters_and_flops(constructor, arguments, printed, gflops):
     counted = profile(constructor(**arguments))
     assert counted.stored_parameters / 1e6 == pytest.approx(printed, abs=0.0051)

@@ -535,7 +535,7 @@ def test_a_compact_layer_refuses_lora(kind):
             "`kernel_initializer` of {owner} must be one of VarianceScaling, ",
         ),
         (
-            {"format": "compact", "kernel_regularizer": keras.regularizers.OrthogonalRegularizer()},
+            {"format": "compact", "kernel_regularizer": "orthogonal_regularizer"},
             "`kernel_regularizer` of {owner} must be one of L1, L2, L1L2 with format='compact'",
         ),
         (
