@@ -13,66 +13,9 @@ from keras_sparse import allocation, criteria, patterns
 from keras_sparse.callbacks import Prune, Rewire
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.layers import MaskedDense
-from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import Constant, OneShot, Polynomial
 from keras_sparse.transforms.mask_in_place import mask_in_place
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(32, 6)).astype("float32")
-Y = np.tanh(X[:, :3] - X[:, 3:]).astype("float32")
-SCHEDULE = Polynomial(0.1, 0.85, begin=2, end=10, frequency=3)  # at 2, 5, 8 and 10
-COMPILED = keras.backend.backend() == "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
-
-
-def functional():
-    inputs = keras.Input((6,))
-    hidden = layers.Dense(8, activation="tanh", name="hidden")(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="out")(hidden))
-
-
-def model(optimizer=None, eager=False, **options):
-    keras.utils.set_random_seed(1)
-    network = functional()
-    optimizer = optimizer or keras.optimizers.AdamW(0.05, weight_decay=0.01)
-    network.compile(optimizer, "mse", **{"jit_compile": COMPILED, "run_eagerly": eager, **options})
-    return network
-
-
-def sparse_of(network):
-    return sorted((x for x in network._flatten_layers() if isinstance(x, SparseKernel)), key=lambda x: -x.mask.size)
-
-
-def fit(network, *callbacks, epochs=3, x=X, y=Y, **options):
-    options = {"batch_size": 8, "epochs": epochs, "verbose": 0, "shuffle": False, **options}
-    return network.fit(x, y, callbacks=list(callbacks), **options)
-
-
-def cut(network):
-    return [int((~layer.mask).sum()) for layer in sparse_of(network)]
-
-
-class Watch(keras.callbacks.Callback):
-    """Notes step, cut connections, kernels and masks after each batch; to come after Prune."""
-
-    def on_train_begin(self, logs=None):
-        self.seen, self.states = {}, {}
-
-    def on_train_batch_end(self, batch, logs=None):
-        step = int(numpy(self.model.optimizer.iterations))
-        self.seen[step] = cut(self.model)
-        self.states[step] = [(numpy(x.trained_kernel), x.mask) for x in sparse_of(self.model)]
-
-
-def same(network, states, weights=True):
-    for layer, (kernel, mask) in zip(sparse_of(network), states, strict=True):
-        np.testing.assert_array_equal(layer.mask, mask)
-        if weights:
-            np.testing.assert_array_equal(numpy(layer.trained_kernel), kernel)
-
+from pruned_models import COMPILED, RNG, SCHEDULE, Watch, X, Y, cut, fit, functional, model, numpy, same, sparse_of
 
 # How many
 

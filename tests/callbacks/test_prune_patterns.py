@@ -12,56 +12,7 @@ from keras_sparse.callbacks import Prune
 from keras_sparse.layers import MaskedConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import OneShot, Polynomial
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(32, 6)).astype("float32")
-Y = np.tanh(X[:, :3] - X[:, 3:]).astype("float32")
-IMAGES = RNG.normal(size=(8, 6, 6, 3)).astype("float32")
-LABELS = RNG.integers(0, 4, 8)
-CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-COMPILED = keras.backend.backend() == "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
-
-
-def functional():
-    inputs = keras.Input((6,))
-    hidden = layers.Dense(8, activation="tanh", name="hidden")(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="out")(hidden))
-
-
-def model(optimizer=None, eager=False, **options):
-    keras.utils.set_random_seed(1)
-    network = functional()
-    optimizer = optimizer or keras.optimizers.AdamW(0.05, weight_decay=0.01)
-    network.compile(optimizer, "mse", **{"jit_compile": COMPILED, "run_eagerly": eager, **options})
-    return network
-
-
-def images_model(first=layers.Conv2D, eager=True, **options):
-    keras.utils.set_random_seed(1)
-    network = keras.Sequential(
-        [
-            keras.Input((6, 6, 3)),
-            first(8, 3, activation="relu", **options),
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(4),
-        ]
-    )
-    network.compile(keras.optimizers.SGD(0.05), CROSSENTROPY, jit_compile=COMPILED, run_eagerly=eager and not COMPILED)
-    return network
-
-
-def sparse_of(network):
-    return sorted((x for x in network._flatten_layers() if isinstance(x, SparseKernel)), key=lambda x: -x.mask.size)
-
-
-def fit(network, *callbacks, epochs=3, x=X, y=Y, **options):
-    options = {"batch_size": 8, "epochs": epochs, "verbose": 0, "shuffle": False, **options}
-    return network.fit(x, y, callbacks=list(callbacks), **options)
+from pruned_models import COMPILED, CROSSENTROPY, IMAGES, LABELS, fit, images_model, model, numpy, sparse_of
 
 
 @pytest.mark.parametrize(
