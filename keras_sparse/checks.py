@@ -5,6 +5,7 @@
 Every check returns the value it accepted, so that it can be assigned in the same line.
 """
 
+import difflib
 import numbers
 
 
@@ -49,16 +50,22 @@ def number(argument, value, owner, minimum, maximum, hint=None, exclude_maximum=
 
 
 def choice(argument, value, owner, choices, hint=None):
-    """`value` if it is one of `choices`."""
+    """`value` if it is one of `choices`; an unknown name suggests the nearest."""
     if value not in choices:
         raise error(
             argument,
             owner,
             f"one of {', '.join(repr(c) for c in choices)}",
             value,
-            hint or "Pick one of them.",
+            hint or nearest(value, choices),
         )
     return value
+
+
+def nearest(value, choices):
+    """The hint for a name that is none of `choices`: the nearest one, if one is near."""
+    near = difflib.get_close_matches(str(value), [c for c in choices if isinstance(c, str)], n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else "Pick one of them."
 
 
 def per_stage(argument, value, owner, stages):

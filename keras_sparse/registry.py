@@ -1,12 +1,11 @@
 """Name tables: what is registered here is a layer string, a command-line choice and a test case."""
 
-import difflib
 import inspect
 import re
 
 import keras
 
-from keras_sparse.checks import describe
+from keras_sparse.checks import describe, nearest
 
 
 def registered_name(member):
@@ -59,11 +58,9 @@ class Registry:
         """The member called `name`; an unknown name lists the valid ones and the nearest."""
         if name in self._members:
             return self._members[name]
-        near = difflib.get_close_matches(str(name), self._members, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"`{self.kind}` of {describe(owner)} must be one of {', '.join(map(repr, self.names()))}. "
-            f"Received: {self.kind}={name!r}.{hint or ' Pick one of them.'}"
+            f"Received: {self.kind}={name!r}. {nearest(name, self._members)}"
         )
 
     def resolve(self, identifier, owner, kind, /, **arguments):

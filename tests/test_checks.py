@@ -26,6 +26,17 @@ def test_number_bounds():
         checks.number("s", float("nan"), "Thing", 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"), [("cifr10", "Did you mean 'cifar10'?"), ("x", "Pick one of them."), (3, "Pick one of them.")]
+)
+def test_choice_suggests_the_nearest_name(value, hint):
+    with pytest.raises(ValueError) as caught:
+        checks.choice("dataset", value, "Recipe", ("cifar10", "digits", None))
+    assert str(caught.value) == (
+        f"`dataset` of Recipe must be one of 'cifar10', 'digits', None. Received: dataset={value!r}. {hint}"
+    )
+
+
 def test_per_stage_repeats_one_value_and_counts_several():
     assert checks.per_stage("k", 12, "Net", 3) == [12, 12, 12]
     assert checks.per_stage("k", (1, 2, 3), "Net", 3) == [1, 2, 3]

@@ -1,8 +1,10 @@
 """Runs side by side."""
 
 import statistics
+from pathlib import Path
 
 from keras_sparse.analysis.text_table import short, text_table
+from keras_sparse.training.saved_model import is_file
 from keras_sparse.training.sparse_training import MAIN
 
 
@@ -35,8 +37,8 @@ def _row(result):
 
 
 def label(recipe):
-    """`sparsenet depth=40 growth_rate=12 bottleneck`, with the verbs of its recipe, `prune=0.9`."""
-    words = [recipe.model]
+    """`sparsenet depth=40 growth_rate=12 bottleneck`, with the verbs of its recipe, `prune=0.9`; a file by its name."""
+    words = [Path(recipe.model).name if is_file(recipe.model) else recipe.model]
     for name, value in recipe.model_arguments.items():
         words.append(name if value is True else f"{name}={value}".replace(" ", ""))
     for verb, main in MAIN.items():

@@ -26,7 +26,8 @@ def plot_history(rows, title):
     epochs = [row["epoch"] for row in rows]
     for axes, (quantity, lines) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for name, label in lines.items():
-            axes.plot(epochs, [row[name] for row in rows], marker="o", markersize=3, label=label)
+            # Not clipped: a mark at 1, the end of the axis, is drawn whole.
+            axes.plot(epochs, [row[name] for row in rows], marker="o", markersize=3, label=label, clip_on=False)
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

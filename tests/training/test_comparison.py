@@ -24,3 +24,7 @@ def test_columns():
 def test_labels_show_what_was_chosen():
     recipe = Recipe("sparsenet", {"depth": 40, "growth_rate": [8, 16, 32], "bottleneck": True})
     assert label(recipe) == "sparsenet depth=40 growth_rate=[8,16,32] bottleneck"
+
+
+def test_a_file_is_labelled_by_its_name():
+    assert label(Recipe("/a/long/way/to/dense.keras", prune={"sparsity": 0.9})) == "dense.keras prune=0.9"

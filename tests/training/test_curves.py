@@ -36,6 +36,13 @@ def test_a_panel_of_sparsity_and_churn_where_connections_move():
     assert figure.get_size_inches()[0] == pytest.approx(1.5 * plot_history(ROWS, "").get_size_inches()[0])
 
 
+def test_marks_at_the_end_of_an_axis_are_whole():
+    perfect = [{**row, "accuracy": 1.0, "val_accuracy": 1.0} for row in ROWS]
+    accuracy = plot_history(perfect, title="").axes[1]
+    assert accuracy.get_ylim() == (0, 1)
+    assert not any(line.get_clip_on() for line in accuracy.get_lines())
+
+
 @pytest.mark.parametrize("rows", [[], ROWS[:1], SPARSE[:1]])
 def test_no_epoch_or_one(rows, tmp_path):
     plot_history(rows, title="").savefig(tmp_path / "curves.png")
