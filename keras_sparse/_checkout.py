@@ -2,7 +2,8 @@
 
 `setup.cfg` maps those two folders into the package, which every kind of install honours. One case is
 left: the current folder is the checkout, so that Python finds `keras_sparse/` there before the installed
-package. `find_in_checkout` closes it with a finder that is asked last and answers for two names only.
+package. `find_in_checkout` closes it with a finder that answers for two names only. It is asked first: where another
+checkout is installed to be edited, that one's finder would answer with folders of its own.
 """
 
 import importlib.machinery
@@ -26,6 +27,8 @@ class CheckoutFinder:
         if fullname not in FOLDERS:
             return None
         folder = self.root / FOLDERS[fullname]
+        if not folder.is_dir():
+            return None
         return importlib.util.spec_from_file_location(
             fullname, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
@@ -34,4 +37,4 @@ class CheckoutFinder:
 def find_in_checkout(root):
     """Installs the finder if `root` is a checkout: a `setup.cfg` stands beside the package."""
     if (Path(root) / "setup.cfg").is_file():
-        sys.meta_path.append(CheckoutFinder(root))
+        sys.meta_path.insert(0, CheckoutFinder(root))
