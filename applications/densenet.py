@@ -21,7 +21,8 @@ def DenseNet(
     """DenseNet for CIFAR-sized images: `SparseNet` with every link.
 
     Args:
-        depth: Integer, layers with weights: `(depth - 4) // 3` units a stage, with bottleneck `(depth - 4) // 6`.
+        depth: Integer, layers with weights: `(depth - 4) // 3` units a stage, with bottleneck `(depth - 4) // 6`;
+            a remainder is left out, with a warning.
         growth_rate: Integer or three, one for each stage: channels that each unit adds.
         bottleneck: Boolean, a 1x1 convolution before each 3x3 one (the BC form); by default as in `SparseNet`.
         compression: Number in (0, 1], channels that a transition keeps; by default 0.5 with bottleneck, else 1.

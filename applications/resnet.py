@@ -30,7 +30,8 @@ def ResNet(
     Its sparse twin is `SparseNet(depth, 16, operator="sum")`, with the same parameters and fewer terms in each sum.
 
     Args:
-        depth: Integer, layers with weights: `(depth - 2) // 9` units a stage, without bottleneck `(depth - 2) // 6`.
+        depth: Integer, layers with weights: `(depth - 2) // 9` units a stage, without bottleneck `(depth - 2) // 6`;
+            a remainder is left out, with a warning.
         growth_rate: Integer, width of the first stage, doubled from stage to stage; or three, one for each stage.
             With bottleneck a unit's output is four times as wide.
         bottleneck: Boolean, 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.

@@ -33,6 +33,7 @@ def SparseNet(
     Args:
         depth: Integer, layers with weights. Each stage has `(depth - 4) // 3` units, with bottleneck
             `(depth - 4) // 6`; networks that add: `(depth - 2) // 6`, with bottleneck `(depth - 2) // 9`.
+            A remainder is left out, with a warning.
         growth_rate: Integer or three, one for each stage: channels that each unit adds. In networks that add, the
             width of the units; one integer then doubles from stage to stage, as ResNets do.
         bottleneck: Boolean, a 1x1 convolution before each 3x3 one. None (the default) is what the papers show for

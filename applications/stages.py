@@ -4,6 +4,7 @@ Layers carry the names they have in `keras.applications`, so that weights can be
 """
 
 import math
+import warnings
 
 from keras import layers
 
@@ -135,7 +136,13 @@ def cifar_network(
         "depth", depth, owner, minimum=overhead + STAGES * convolutions,
         hint="Each of the three stages needs at least one unit.",
     )  # fmt: skip
-    units = (depth - overhead) // (STAGES * convolutions)
+    units, rest = divmod(depth - overhead, STAGES * convolutions)
+    if rest:  # no error: a network of the papers is called 1001 and has 1000
+        warnings.warn(
+            f"`depth` of {owner} is {depth}, which makes {units} units a stage, as {depth - rest} does; "
+            f"{depth - rest + STAGES * convolutions} makes one more.",
+            stacklevel=4,  # who called the constructor
+        )
     one_rate = not isinstance(growth_rate, (list, tuple))
     rates = [
         checks.integer("growth_rate", rate, owner, minimum=1)

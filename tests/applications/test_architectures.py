@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,29 @@ def test_units_per_stage_by_the_papers_rules():
     assert [len(stage.units) for stage in stages(SparseNet(40, 12, bottleneck=True))] == [6] * 3
     assert [len(stage.units) for stage in stages(ResNet(56))] == [6] * 3
     assert [len(stage.units) for stage in stages(ResNet(56, bottleneck=False))] == [9] * 3
+
+
+@pytest.mark.parametrize(
+    ("make", "depth", "message"),
+    [
+        (
+            lambda depth: SparseNet(depth, 4),
+            11,
+            "`depth` of SparseNet is 11, which makes 2 units a stage, as 10",
+        ),
+        (lambda depth: DenseNet(depth, 4, bottleneck=True), 21, "2 units a stage, as 16 does; 22 makes one more"),
+        (lambda depth: ResNet(depth, 4), 28, "2 units a stage, as 20 does; 29 makes one more"),
+    ],
+)
+@pytest.mark.usefixtures("shapes_only")
+def test_a_depth_that_does_not_come_out_says_which_do(make, depth, message, recwarn):
+    rounded = make(depth)
+    (warning,) = recwarn
+    assert message in str(warning.message)
+    assert warning.filename == __file__  # who asked for it
+    below, above = re.search(r"as (\d+) does; (\d+)", str(warning.message)).groups()
+    assert make(int(below)).count_params() == rounded.count_params() < make(int(above)).count_params()
+    assert len(recwarn) == 1
 
 
 def test_sparsenet_with_every_link_is_densenet():
