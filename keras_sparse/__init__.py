@@ -12,10 +12,11 @@ import importlib
 from pathlib import Path
 
 from keras_sparse._checkout import find_in_checkout
-from keras_sparse._quiet_start import is_command, load_backend_quietly
+from keras_sparse._quiet_start import end_quietly_when_interrupted, is_command, load_backend_quietly
 
 find_in_checkout(Path(__file__).resolve().parent.parent)
 if is_command():
+    end_quietly_when_interrupted()
     load_backend_quietly()
 
 from keras_sparse import (  # noqa: E402

@@ -14,6 +14,7 @@ import os
 import sys
 
 from keras_sparse import __version__
+from keras_sparse._quiet_start import interrupt_as_usual
 from keras_sparse.commands import export, kernels, models, profile, prune, topologies, train
 from keras_sparse.commands.error_words import in_command_words
 from keras_sparse.kernels.native.not_built import NotBuilt
@@ -26,6 +27,7 @@ def main(argv=None):
     if arguments.command is None:
         parser.print_help()
         return 0
+    interrupt_as_usual()
     try:
         return arguments.run(arguments)
     except BrokenPipeError:
