@@ -204,8 +204,22 @@ def test_no_command_prints_the_help(capsys):
         ("train --model mlp --sparsify 1", "must be a number in [0, 1)"),
         ("train --model mlp --densify 0", "must be a number in [1e-09, 1]"),
         ("train --model mlp --prune 0.9 --prune-pattern stripes", "'unstructured'"),
+        ("train --model mlp --sparsify 0.5 --sparsify-exclude nowhere", "`--sparsify-exclude` must name layers with a"),
         ("train --model mlp --sparsify 0.5 --sparsify-exclude nowhere", "They are: hidden1, predictions."),
-        ("train --model mlp --prune 0.9 --prune-begin 9 --prune-end 3", "`end` of Polynomial must be an integer >= 9"),
+        (
+            "train --model mlp --prune 0.9 --prune-begin 9 --prune-end 3",
+            "`--prune-end` must be an integer >= 9. Received: end=3. It may not lie before `--prune-begin`.",
+        ),
+        ("train --model mlp --prune 0.9 --prune-begin -1 --prune-once", "`--prune-begin` must be an integer >= 0"),
+        ("train --model mlp --prune 0.9 --prune-frequency 0", "`--prune-frequency` must be an integer >= 1"),
+        ("train --model mlp --prune 0.9 --prune-once --prune-end 2", "`--prune-once` must be false with `--prune-end`"),
+        ("train --model mlp --prune 0.5 --prune-pattern 3:2", "`n` of `--prune-pattern 3:2` must be an integer in [1"),
+        ("train --model mlp --prune 0.9 --prune-pattern 2:4", "`--prune` must be a number in [0, 0.5]"),
+        ("train --model mlp --sparsify 0.5 --rewire set --rewire-drop 2", "`--rewire-drop` must be a number in [0, 1)"),
+        (
+            "train --model mlp --sparsify 0.9 --densify 0.5 --densify-final 0.1",
+            "`--densify-final` must be a number in [0.5, 1]. Received: final=0.1. It may not lie below `--densify`.",
+        ),
         ("prune nowhere.keras --to 0.9", "`MODEL.keras` must be a saved Keras model. Received: model='"),
         ("prune nowhere.keras --to 0.9", "nowhere.keras'. There is no such file."),
         (
@@ -218,6 +232,8 @@ def test_no_command_prints_the_help(capsys):
         ("prune nowhere.keras --to 0.9 --dataset mnits", "Did you mean 'mnist'?"),
         ("prune nowhere.keras --to 0.9 --epochs 0", "`--epochs` must be an integer >= 1"),
         ("prune mlp --to 0.9", "saved Keras model"),
+        ("prune m.keras --to 0.5 --pattern 3:2", "`n` of `--pattern 3:2` must be"),
+        ("prune m.keras --to 0.5 --begin 9 --end 3", "`--end` must be an integer >= 9. Received: end=3. It may not"),
     ],
 )
 def test_bad_values_exit_with_2_and_one_message(command, message, capsys, tmp_path, monkeypatch):
@@ -489,6 +505,33 @@ def test_connections_that_would_move_after_the_run_are_refused_before_it(dense, 
     assert f"`{option}` must be at most 2, the updates of the whole run. Received: " in error
     assert "Train for more epochs" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--model mlp lenet5 --prune 0.9 --prune-exclude hiden1", "`--prune-exclude` must name layers with a kernel"),
+        ("--model mlp --prune 0.9 --prune-exclude *", "`model` of Prune must have layers with a kernel"),
+        ("--model mlp --sparsify 0.9 --rewire set --rewire-exclude nowhere", "`--rewire-exclude` must name layers"),
+        (
+            "--model mlp --prune 0.5 --prune-pattern 2:4 --prune-allocation erdos_renyi",
+            "`--prune-allocation` must be sparsities, numbers in [0, 0.5]",
+        ),
+        ("--model lenet_300_100 --sparsity 0.9 --format compact --prune 0.95", "sparse layers in the masked format"),
+    ],
+)
+def test_connections_that_cannot_move_are_refused_before_anything_is_written(options, message, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert main(f"train {options} --epochs 1 --examples 60 --output {output}".split()) == 2
+    assert message in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_layers_that_a_saved_model_does_not_have_are_refused_before_anything_is_written(dense, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert main(f"prune {dense[0]} --to 0.5 --exclude hiden --epochs 1 --output {output}".split()) == 2
+    assert "`--exclude` must name layers with a kernel" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_a_field_of_a_file_keeps_its_name(tmp_path, capsys):

@@ -20,7 +20,7 @@ from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.recipe import PRECISIONS
 from keras_sparse.training.run_folder import RunFolder
 from keras_sparse.training.saved_model import gives_probabilities, is_file, load_saved
-from keras_sparse.training.sparse_training import check_times
+from keras_sparse.training.sparse_training import check_moves, check_times
 
 # None are defaults of the parser: with --resume it matters what was given.
 DEFAULTS = {
@@ -115,7 +115,9 @@ def _before(recipe, data_dir):
     model = recipe.build_model(dataset)
     compile_classifier(model, "sgd", from_logits=not gives_probabilities(model, dataset.image_shape))
     accuracy = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
-    return f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"
+    before = f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"
+    check_moves(recipe, model)
+    return before
 
 
 def _recipe(arguments):

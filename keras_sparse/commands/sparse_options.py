@@ -26,7 +26,8 @@ PRUNE = {
     "allocation": ALLOCATION,
     "exclude": EXCLUDE,
 }
-OTHERS = {
+OPTIONS = {
+    "prune": PRUNE,
     "sparsify": {
         "topology": {"choices": sorted(NAMED), "help": "(random_fan_in)"},
         "allocation": ALLOCATION,
@@ -70,15 +71,15 @@ def add_sparse_options(command):
         metavar="SPARSITY",
         help="make any model sparse before it is trained: fraction of zeros",
     )
-    _add(group, "sparsify", OTHERS["sparsify"])
+    _add(group, "sparsify", OPTIONS["sparsify"])
     group.add_argument("--prune", type=float, metavar="SPARSITY", help="cut connections, up to this sparsity")
     _add(group, "prune", PRUNE)
     group.add_argument("--rewire", choices=sorted(METHODS), help="move connections; the model must have few")
-    _add(group, "rewire", OTHERS["rewire"])
+    _add(group, "rewire", OPTIONS["rewire"])
     group.add_argument(
         "--densify", type=float, metavar="DENSITY", help="add connections, from this density on; the model has few"
     )
-    _add(group, "densify", OTHERS["densify"])
+    _add(group, "densify", OPTIONS["densify"])
 
 
 def _add(group, verb, options, prefix=None):
@@ -95,7 +96,7 @@ def given_verbs(arguments):
     """
     fields = {}
     for verb, main in MAIN.items():
-        options = PRUNE if verb == "prune" else OTHERS[verb]
+        options = OPTIONS[verb]
         given = {name: getattr(arguments, f"{verb}_{name}", None) for name in options}
         given = {name: value for name, value in given.items() if value is not None}
         value = getattr(arguments, verb, None)

@@ -16,7 +16,7 @@ from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
 from keras_sparse.training.job import begin_job, read_job
 from keras_sparse.training.recipe import PRECISIONS
 from keras_sparse.training.run_folder import RunFolder
-from keras_sparse.training.sparse_training import check_times, says_times
+from keras_sparse.training.sparse_training import check_moves, check_times, says_times
 
 TWINS = ("sparsenet", "densenet")
 TWIN_ARGUMENTS = {"depth": 40, "growth_rate": 12, "bottleneck": True}
@@ -124,7 +124,7 @@ def _runs(arguments, output):
         # A bad argument of the second is to be met before the first has trained.
         if says_times(recipe):
             check_times(recipe, load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples))
-        recipe.build_model(SOURCES[recipe.dataset])
+        check_moves(recipe, recipe.build_model(SOURCES[recipe.dataset]))
     return begin_job(output, recipes, data_dir), data_dir
 
 

@@ -3,6 +3,9 @@
 import inspect
 import json
 import math
+import warnings
+
+import keras
 
 from keras_sparse import checks, schedules
 from keras_sparse.analysis.definition_order import sparse_layers
@@ -62,6 +65,29 @@ def check_connections(recipe, model):
                     verb, "Recipe", "left out for a model in which all is connected", arguments,
                     f"Let {recipe.model!r} start with few connections, by `sparsify` of Recipe.",
                 )  # fmt: skip
+
+
+def check_moves(recipe, model):
+    """Refuses what the callbacks of a run would refuse when it begins, for who has written nothing yet.
+
+    Args:
+        recipe: `Recipe`.
+        model: What its `build_model` returns; not to be used further.
+
+    Raises:
+        ValueError: If connections of the model cannot move as the recipe says.
+    """
+    verbs = {verb: getattr(recipe, verb) for verb in VERBS}
+    moving = moving_callbacks(verbs, steps=None, batch=lambda step: None, seed=recipe.seed)
+    if not moving:
+        return
+    model.compile(keras.optimizers.SGD(momentum=recipe.momentum))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the run itself will warn
+        for callback in moving:
+            callback.set_model(model)
+        for callback in moving:
+            callback.on_train_begin()
 
 
 def changes_counts(recipe):
@@ -153,10 +179,11 @@ def _prune(arguments, done, every, batch, seed):
     frequency = arguments.pop("frequency", None)
     if once:
         if end is not None or frequency is not None:
-            hint = "All is cut at 'begin': leave 'end' and 'frequency' out."
-            raise checks.error("once", "'prune' in a Recipe", "false with 'end' or 'frequency'", once, hint)
+            hint = "All is cut at `begin`: leave `end` and `frequency` out."
+            raise checks.error("once", "'prune' in a Recipe", "false with `end` or `frequency`", once, hint)
         schedule = schedules.OneShot(sparsity, step=begin)
     else:
         end = max(done, begin + 1) if end is None else end
-        schedule = schedules.Polynomial(0.0, sparsity, begin=begin, end=end, frequency=frequency or every)
+        frequency = every if frequency is None else frequency
+        schedule = schedules.Polynomial(0.0, sparsity, begin=begin, end=end, frequency=frequency)
     return Prune(schedule, **arguments, data=batch, seed=seed, counts_from=0)
