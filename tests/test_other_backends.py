@@ -50,7 +50,8 @@ def test_layers_models_and_training_on_jax():
         "tests/applications/test_transplant.py::test_same_predictions[ResNet50-True]",
         "tests/analysis/test_profile.py",
     ]
-    passes_on("jax", *tests, "-k", "not keras_applications")
+    # Left out: whole networks at which nothing is computed that the layers' own tests do not compute.
+    passes_on("jax", *tests, "-k", "not keras_applications and not resnet50_with_another_aggregation")
 
 
 @starts_others

@@ -12,6 +12,7 @@ def stages(model):
     return [model.get_layer(f"conv{i}") for i in (2, 3, 4)]
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_units_per_stage_by_the_papers_rules():
     assert [len(stage.units) for stage in stages(SparseNet(40, 12))] == [12] * 3
     assert [len(stage.units) for stage in stages(SparseNet(40, 12, bottleneck=True))] == [6] * 3
@@ -50,12 +51,14 @@ def test_sparsenet_with_every_link_is_densenet():
     np.testing.assert_array_equal(dense.predict(x, verbose=0), sparse.predict(x, verbose=0))
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_a_pattern_and_a_growth_rate_for_each_stage():
     model = SparseNet(16, (4, 6, 8), pattern=["all", Window(2), Hybrid(2, 3)])
     assert [stage.pattern for stage in stages(model)] == [All(), Window(2), Hybrid(2, 3)]
     assert [stage.units[0].filters for stage in stages(model)] == [(4,), (6,), (8,)]
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_base_reaches_every_stage():
     assert {stage.pattern for stage in stages(SparseNet(16, 4, base=3))} == {Exponential(3)}
 
@@ -71,6 +74,7 @@ def test_resnet_is_the_running_sum_of_residuals():
     np.testing.assert_allclose(*(keras.ops.convert_to_numpy(t) for t in (block(x), y)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_compression_and_stem_filters():
     model = SparseNet(16, 4, compression=0.25, stem_filters=10)
     assert model.get_layer("conv1_conv").filters == 10
@@ -87,6 +91,7 @@ def test_resnet50_with_another_aggregation_has_the_same_parameters():
     assert not np.allclose(sparse.predict(x, verbose=0), residual.predict(x, verbose=0), atol=1e-6)
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_imagenet_classifier_reads_nine_values_a_channel():
     model = SparseNet121(growth_rate=8, input_shape=(224, 224, 3))
     channels = model.get_layer("relu").output.shape[-1]
@@ -137,5 +142,6 @@ def test_errors(make, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.usefixtures("shapes_only")
 def test_patterns_of_a_plain_network():
     assert {stage.pattern for stage in stages(SparseNet(16, 4, pattern="previous"))} == {Previous()}

@@ -23,7 +23,7 @@ SMALL = {
 }
 SIZES = {name: 16 for name in SMALL} | {f"sparsenet{depth}": 96 for depth in (121, 169, 201)} | {"vgg16n": 192}
 FLAT = ("lenet_300_100", "mlp")  # no feature map, and images of any size
-TRAINED = [*SMALL, "sparsenet121", "densenet121", "resnet50"]
+TRAINED = [*SMALL, "sparsenet121", "resnet50"]  # densenet121 is sparsenet121 with another pattern
 CONVENTIONS = (
     "include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name",
 )  # fmt: skip
