@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(USABLE)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 # A file stays on one process, for what its tests share; files start in order, so that the long ones are not the last.
-PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: train test test-lower-bounds lint clean
 
