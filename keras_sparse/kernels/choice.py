@@ -14,11 +14,11 @@ AUTO = "auto"
 
 # Nanoseconds, forward and backward, on one core: for each multiply-add with a connected weight and one position of the
 # kernel; with several; for each connected pair of blocks; each multiply-add of a dense layer; each number that is read
-# or written; all these for one example, a pixel of a convolution. And for each weight in a block, each entry of a dense
-# kernel, once for a step. Measured with benchmarks/kernels.py (RESULTS.md); the ratios matter, not the machine.
+# or written; all these for one example, a pixel of a convolution. And for each entry of a dense kernel, once for a
+# step. Measured with benchmarks/kernels.py (RESULTS.md); the ratios matter, not the machine.
 COSTS = {
     "cpu": {
-        "native": {"macs": 0.13, "macs_of_windows": 0.07, "block_weights": 9.0, "numbers": 1.2},
+        "native": {"macs": 0.085, "macs_of_windows": 0.048, "numbers": 1.9},
         "gather": {"macs": 1.3, "macs_of_windows": 1.3, "pairs": 2.7, "numbers": 0.3},
         "blocked": {"macs_over_block": 3.1, "macs_of_convolution": 0.33, "numbers": 0.3},
         "scattered": {"dense_macs": 0.034, "kernel": 3.0, "numbers": 0.3},
@@ -60,7 +60,6 @@ class Workload:
             "macs_of_windows": macs if positions > 1 else 0,
             "macs_over_block": 0 if is_convolution else macs / self.block_size,
             "macs_of_convolution": macs if is_convolution else 0,
-            "block_weights": macs / EXAMPLES[is_convolution] if self.block_size > 1 else 0,
             "pairs": self.pairs,
             "dense_macs": dense,
             "numbers": self.fan_in + self.fan_out,

@@ -116,7 +116,8 @@ print(layer.implementation_in_use, *[str(w.message) for w in caught if "native" 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the native product is TensorFlow's")
 @pytest.mark.parametrize("environment", [{"PATH": "/nowhere", "CXX": ""}, {"KERAS_SPARSE_NATIVE": "0"}])
 def test_without_a_compiler_one_warning_switched_off_none(environment, tmp_path):
-    environment = {**os.environ, "KERAS_SPARSE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT), **environment}
+    own = {"KERAS_SPARSE_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **own, **environment}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
     )

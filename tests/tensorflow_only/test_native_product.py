@@ -1,5 +1,6 @@
 """The operations in C++, from TensorFlow: numbers, gradients, where they run and where they give way."""
 
+import functools
 import subprocess
 import sys
 import warnings
@@ -99,11 +100,15 @@ def test_single_weights_of_a_convolution_agree_with_the_masked_layer_in_float64(
     compare(make, x, (*kernel, channels, filters), rng)
 
 
-@pytest.mark.parametrize("shape", [(1, 5), (33, 70), (128, 20), (3, 4, 17), (0, 6)])
-def test_a_dense_layer_agrees_with_the_masked_layer_in_float64(shape):
+@pytest.mark.parametrize(
+    ("shape", "units"), [((1, 5), 37), ((33, 70), 37), ((128, 20), 37), ((3, 4, 17), 37), ((0, 6), 37), ((9, 200), 400)]
+)
+def test_a_dense_layer_agrees_with_the_masked_layer_in_float64(shape, units):
     rng = np.random.default_rng(0)
-    topology = mask(rng, shape[-1], 37)
-    compare(lambda **a: ks.layers.MaskedDense(37, topology=topology, **a), rng.normal(size=shape), (shape[-1], 37), rng)
+    fan_in = shape[-1]
+    topology = mask(rng, fan_in, units)
+    make = functools.partial(ks.layers.MaskedDense, units, topology=topology)
+    compare(make, rng.normal(size=shape), (fan_in, units), rng)
 
 
 @pytest.mark.parametrize(("strides", "block_size"), [(1, 2), (2, 3)])
@@ -296,6 +301,45 @@ def test_indices_outside_are_refused_by_each_operation(inputs, outputs):
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match="`inputs` and `outputs`"):
             run()
+
+
+def test_connections_that_move_are_looked_at_and_ordered_again():
+    # The operations keep what they know of indices as long as these are the same tensors.
+    product = pytest.importorskip("keras_sparse.kernels.native.tensorflow").product
+    rng = np.random.default_rng(0)
+    x, dy, values = (tf.constant(rng.normal(size=s), "float32") for s in [(4, 1, 1, 6), (4, 1, 1, 5), (8, 1, 1)])
+    inputs, outputs = tf.Variable([0, 1, 2, 3, 4, 5, 0, 1]), tf.Variable([0, 0, 1, 1, 2, 3, 4, 4])
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            tape.watch([x, values])
+            y = product(x, values, inputs, outputs, filters=5)
+        return y, *tape.gradient(y, [x, values], output_gradients=dy)
+
+    def check():
+        kernel = np.zeros((6, 5))
+        kernel[inputs.numpy(), outputs.numpy()] = values[:, 0, 0]
+        rows, errors = x[:, 0, 0].numpy(), dy[:, 0, 0].numpy()
+        expected = rows @ kernel, errors @ kernel.T, (rows.T @ errors)[inputs.numpy(), outputs.numpy()]
+        for result, plain in zip(step(), expected, strict=True):
+            np.testing.assert_allclose(np.reshape(result, plain.shape), plain, rtol=1e-5, atol=1e-5)
+
+    check()
+    check()
+    inputs.assign([5, 4, 3, 2, 1, 0, 3, 5])
+    check()
+    outputs.scatter_nd_update([[0], [7]], [0, 3])  # in place, as far as its reader can tell
+    with pytest.raises(tf.errors.InvalidArgumentError, match="never decrease"):
+        step()
+    outputs.scatter_nd_update([[7]], [4])
+    inputs.assign_add([0, 0, 0, 0, 0, 5, 0, 0])
+    check()
+    inputs.assign_add([0, 0, 0, 0, 0, 1, 0, 0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must lie inside"):
+        step()
+    inputs.assign_sub([0, 0, 0, 0, 0, 1, 0, 0])
+    check()
 
 
 def test_the_same_result_every_time():

@@ -1,6 +1,6 @@
 """The product with a sparse kernel in C++, as operations of TensorFlow for a CPU, compiled where they run.
 
-    operations.cc, product.h, gather.h, planes.h    the product
+    operations.cc, product.h, gather.h, order.h, planes.h    the product
     check.cc        the product beside plain loops; check.py: under sanitizers
     build.py        the compiled library: from the cache, or built once
     cache.py        where compiled files lie; trust.py: whether that is safe

@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "blocks.h"
+#include "product.h"
 
 using namespace keras_sparse;
 
@@ -82,15 +82,10 @@ bool OneShape() {
   };
   const Parallel parallel = AtOnce;
   const Product product(shape, Draw(1, 5), parallel, allocate);
-  const Blocks blocks{pairs, block, each, inputs.data(), outputs.data()};
-  const Unblocked unblocked(blocks, values.get(), allocate);
-  Connections connections = unblocked.connections();
-  connections.is_by_position = is_by_position;
-  product.Forward(x.get(), connections, y.get());
-  product.GradientToInputs(dy.get(), connections, dx.get());
-  const auto single = Numbers(count * each);
-  product.GradientToValues(x.get(), dy.get(), connections, single.get());
-  unblocked.Return(single.get(), dvalues.get());
+  const Connections c{pairs, inputs.data(), outputs.data(), block, is_by_position};
+  product.Forward(x.get(), values.get(), c, Order::Forward(shape, c), y.get());
+  product.GradientToInputs(dy.get(), values.get(), c, Order::ToInputs(shape, c), dx.get());
+  product.GradientToValues(x.get(), dy.get(), c, Order::ToValues(shape, c), dvalues.get());
 
   std::vector<double> plain_y(ys), plain_dx(xs), plain_dvalues(count * each);
   for (int64_t n = 0; n < batch; ++n)

@@ -4,7 +4,7 @@
 #ifndef KERAS_SPARSE_GATHER_H_
 #define KERAS_SPARSE_GATHER_H_
 
-#include "planes.h"
+#include "order.h"
 
 namespace keras_sparse {
 
@@ -34,24 +34,6 @@ struct Runs {
   }
 };
 
-constexpr int64_t kNear = 64;  // channels that are written at the same time
-
-// The connections in the order in which they are walked.
-//
-// With one position to a connection, channel by channel that is written: its sums stay in registers. With several, all
-// that a few channels read from the same channel come together: what is read stays in the fastest cache, sums come and
-// go. Either way it is the positions of a connection that share what they read.
-struct List {
-  bool is_by_source;
-  std::vector<int64_t> starts;  // of each channel that is written, or of each `kNear` of them, and the end
-  const int32_t* sources;
-  const int32_t* targets;  // where it is by source: which of the `kNear`
-  int64_t index_step;      // from one connection to the next
-  const float* values;
-  int64_t value_step;
-  const int32_t* places;  // in vectors, of each source; null where that is its plane
-};
-
 template <int tile, int n>
 inline __attribute__((always_inline)) void AddRun(const float* from, const float* values, const Run& run, Vec* sums) {
   float value[n];
@@ -75,33 +57,57 @@ inline __attribute__((always_inline)) void AddConnection(const float* from, cons
   for (const Run& run : runs.of[1]) AddRun<tile, 1>(from, values, run, sums);
 }
 
-// `tile` vectors of each of the channels [first, last), which are `kNear` at most, and their group that with number
-// `first / kNear`; `planes` points to the tile in the first plane.
+// Adds up what the channels [first, last) of an order by target read.
+template <int tile, typename Place>
+inline __attribute__((always_inline)) void GatherByTarget(const float* planes, const List& list, int64_t first,
+                                                          int64_t last, const Place& place, Vec (*results)[kTile]) {
+  const Order& order = *list.order;
+  const int32_t* sources = order.sources;
+  const float* values = list.values;
+  for (int64_t turn = 0; turn < order.reads; ++turn) {
+    const int32_t* starts = order.starts.data() + first * order.reads + turn * kNear;
+    for (int64_t channel = 0; channel < last - first; ++channel) {
+      const int64_t begin = starts[channel], end = starts[channel + 1];
+      if (turn && begin == end) continue;
+      Vec sums[tile] = {};
+      if (turn) std::copy_n(results[channel], tile, sums);
+      for (int64_t i = begin; i < end; ++i) {
+        const float* x = planes + place(sources[i]);
+        const float value = values[i];
+#pragma GCC unroll 8
+        for (int v = 0; v < tile; ++v) sums[v] += value * Load(x + v * kLanes);
+      }
+      std::copy_n(sums, tile, results[channel]);
+    }
+  }
+}
+
+// `tile` vectors of each of the channels [first, last), a group of `kNear` or what is left; `planes` points to the tile
+// in the first plane.
 template <int tile>
 inline void Gather(const float* planes, int64_t plane, const List& list, int64_t first, int64_t last, const Runs& runs,
                    Vec (*results)[kTile]) {
-  for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
-  if (!list.is_by_source) {
-    if (runs.of[1].empty()) return;  // pixels that strides pass over
-    const Run run = runs.of[1][0];
-    for (int64_t channel = first; channel < last; ++channel) {
-      Vec sums[tile] = {};
-      for (int64_t i = list.starts[channel]; i < list.starts[channel + 1]; ++i) {
-        const int64_t source = list.sources[i * list.index_step];
-        const int64_t place = list.places ? int64_t{list.places[source]} * kLanes : source * plane;
-        AddRun<tile, 1>(planes + place, list.values + i * list.value_step, run, sums);
-      }
-      std::copy_n(sums, tile, results[channel - first]);
+  const Order& order = *list.order;
+  if (!order.is_by_source) {
+    if (runs.of[1].empty()) {  // pixels that strides pass over
+      for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
+      return;
     }
+    planes += runs.of[1][0].offset;
+    const int32_t* places = list.places;
+    if (places)
+      GatherByTarget<tile>(planes, list, first, last, [=](int32_t s) { return int64_t{places[s]} * kLanes; }, results);
+    else
+      GatherByTarget<tile>(planes, list, first, last, [=](int32_t source) { return source * plane; }, results);
     return;
   }
-  for (int64_t i = list.starts[first / kNear]; i < list.starts[first / kNear + 1]; ++i) {
-    Vec* result = results[list.targets[i * list.index_step]];
+  for (int64_t channel = first; channel < last; ++channel) std::fill_n(results[channel - first], tile, Vec{});
+  for (int64_t i = order.before(first / kNear); i < order.before(first / kNear + 1); ++i) {
+    Vec* result = results[order.targets[i]];
     Vec sums[tile];
 #pragma GCC unroll 8
     for (int v = 0; v < tile; ++v) sums[v] = result[v];
-    AddConnection<tile>(planes + list.sources[i * list.index_step] * plane, list.values + i * list.value_step, runs,
-                        sums);
+    AddConnection<tile>(planes + order.sources[i] * plane, list.values + i * list.each, runs, sums);
 #pragma GCC unroll 8
     for (int v = 0; v < tile; ++v) result[v] = sums[v];
   }
@@ -140,7 +146,7 @@ inline Vec LaneSums(const Vec* vectors) {
 constexpr int kMany = 4;
 
 // Products of `count` vectors of one plane with those of `kMany` others, in the first lanes.
-inline Vec DotsOfMany(const float* with, const float* const* reads, int64_t count) {
+inline __attribute__((always_inline)) Vec DotsOfMany(const float* with, const float* const* reads, int64_t count) {
   // Two sums each: a sum does not wait for the one before.
   Vec sums[2][kMany] = {};
   for (int64_t j = 0; j < count; ++j) {

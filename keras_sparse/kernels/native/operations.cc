@@ -3,11 +3,15 @@
 // Images are (batch, height, width, channels), values (connections, kernel height, kernel width), sorted by output and
 // then by input; or (pairs, kernel height, kernel width, size, size), each pair a connected block. With a `window`, the
 // size of a kernel, values are (connections, 1, 1) and inputs count its positions: position * channels + channel.
-// Indices are looked at before they are used: they may come from a file.
+// Indices are looked at before they are used, for they may come from a file, and put in order: once, as long as the same
+// ones come.
 
 #include <atomic>
+#include <limits>
+#include <memory>
+#include <mutex>
 
-#include "blocks.h"
+#include "product.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -104,6 +108,14 @@ REGISTER_OP("KerasSparseProductGradientToValues")
       return absl::OkStatus();
     });
 
+// Connections that have been looked at, and their orders.
+struct Known {
+  tf::Tensor inputs, outputs;
+  std::vector<int64_t> sizes;
+  Connections connections;
+  std::vector<Order> orders;
+};
+
 class ProductKernel : public tf::OpKernel {
  public:
   explicit ProductKernel(tf::OpKernelConstruction* c) : OpKernel(c) {
@@ -148,12 +160,38 @@ class ProductKernel : public tf::OpKernel {
     return absl::OkStatus();
   }
 
+  // The orders that `make` gives for these indices, which are kept until others come. TensorFlow writes to no tensor that
+  // someone holds: a variable that changes has a new one.
+  template <typename Make>
+  tf::Status OrdersOf(const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape, int64_t block,
+                      const Make& make, std::shared_ptr<const Known>* orders) {
+    std::vector<int64_t> sizes{shape.channels, shape.filters, block};
+    for (int64_t tap = 0; tap < shape.taps(); ++tap) sizes.push_back(shape.phase(tap));
+    const std::lock_guard<std::mutex> one_at_a_time(lock_);
+    if (!known_ || !AreSame(known_->inputs, inputs) || !AreSame(known_->outputs, outputs) || known_->sizes != sizes) {
+      known_.reset();
+      TF_RETURN_IF_ERROR(Check(inputs, outputs, shape, block));
+      const Connections connections{inputs.NumElements(), inputs.flat<tf::int32>().data(),
+                                    outputs.flat<tf::int32>().data(), block, is_by_position()};
+      try {
+        known_ = std::make_shared<const Known>(Known{inputs, outputs, std::move(sizes), connections, make(connections)});
+      } catch (const std::bad_alloc&) {
+        return tf::errors::ResourceExhausted("There is not enough memory for the order of the connections of ", name());
+      }
+    }
+    *orders = known_;
+    return absl::OkStatus();
+  }
+
   // Outputs that never decrease, and indices inside: what the products rely on.
   tf::Status Check(const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape, int64_t block) const {
     const int64_t count = inputs.NumElements();
     if (inputs.dims() != 1 || outputs.dims() != 1 || outputs.NumElements() != count)
       return InvalidArgument("`inputs` and `outputs` of ", name(), " must be vectors of one length. Received: ",
                              inputs.shape().DebugString(), " and ", outputs.shape().DebugString());
+    if (count > std::numeric_limits<int32_t>::max() / (block * block) / (is_by_position() ? 1 : shape.taps()))
+      return InvalidArgument("A kernel of ", name(), " must have less than 2^31 values. Received: ", count,
+                             " pairs of blocks of ", block, ", ", shape.taps(), " values for each");
     if (shape.channels % block || shape.filters % block)
       return InvalidArgument("Blocks of ", name(), " must fill ", shape.channels, " x ", shape.filters,
                              " channels. Received: blocks of ", block);
@@ -201,7 +239,7 @@ class ProductKernel : public tf::OpKernel {
       return memory.back().flat<float>().data();
     };
     try {
-      work(Product(shape, threads->num_threads, parallel, allocate), allocate);
+      work(Product(shape, threads->num_threads, parallel, allocate));
     } catch (const std::bad_alloc&) {
       failed = true;
     }
@@ -212,6 +250,14 @@ class ProductKernel : public tf::OpKernel {
 
   std::vector<tf::int32> strides_, dilations_, window_;
   bool is_same_;
+
+ private:
+  static bool AreSame(const tf::Tensor& a, const tf::Tensor& b) {
+    return a.SharesBufferWith(b) && a.shape() == b.shape() && a.data() == b.data();
+  }
+
+  std::mutex lock_;
+  std::shared_ptr<const Known> known_;
 };
 
 tf::Status CheckValues(const tf::Tensor& values, const tf::Tensor& inputs) {
@@ -223,17 +269,10 @@ tf::Status CheckValues(const tf::Tensor& values, const tf::Tensor& inputs) {
 
 int64_t BlockSize(const tf::Tensor& values) { return values.dims() == 5 ? values.dim_size(3) : 1; }
 
-// Calls `work(connections)` with single connections, whatever the block size.
-template <typename Work>
-void WithSingle(const tf::Tensor& values, const tf::Tensor& inputs, const tf::Tensor& outputs, const Shape& shape,
-                const Allocate& allocate, bool is_by_position, const Work& work) {
-  const int64_t pairs = inputs.NumElements(), block = BlockSize(values);
-  const int32_t* in = inputs.flat<tf::int32>().data();
-  const int32_t* out = outputs.flat<tf::int32>().data();
-  const float* flat = values.flat<float>().data();
-  if (block == 1) return work(Connections{pairs, in, out, flat, is_by_position});
-  const Blocks blocks{pairs, block, shape.taps(), in, out};
-  work(Unblocked(blocks, flat, allocate).connections());
+std::vector<Order> OneOrder(Order order) {
+  std::vector<Order> orders;
+  orders.push_back(std::move(order));
+  return orders;
 }
 
 class Forward : public ProductKernel {
@@ -247,14 +286,15 @@ class Forward : public ProductKernel {
     std::vector<Shape> shape;
     OP_REQUIRES_OK(c, CheckValues(values, inputs));
     OP_REQUIRES_OK(c, ShapeOf(x.shape(), filters_, values.dim_size(1), values.dim_size(2), &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], BlockSize(values)));
     const Shape& s = shape[0];
+    std::shared_ptr<const Known> known;
+    const auto order = [&](const Connections& connections) { return OneOrder(Order::Forward(s, connections)); };
+    OP_REQUIRES_OK(c, OrdersOf(inputs, outputs, s, BlockSize(values), order, &known));
     tf::Tensor* y;
     OP_REQUIRES_OK(c, c->allocate_output(0, tf::TensorShape({s.batch, s.rows.out, s.columns.out, s.filters}), &y));
-    Run(c, s, [&](const Product& product, const Allocate& allocate) {
-      WithSingle(values, inputs, outputs, s, allocate, is_by_position(), [&](const Connections& single) {
-        product.Forward(x.flat<float>().data(), single, y->flat<float>().data());
-      });
+    Run(c, s, [&](const Product& product) {
+      product.Forward(x.flat<float>().data(), values.flat<float>().data(), known->connections, known->orders[0],
+                      y->flat<float>().data());
     });
   }
 
@@ -275,14 +315,15 @@ class GradientToInputs : public ProductKernel {
     OP_REQUIRES_OK(c, tf::TensorShapeUtils::MakeShape(sizes.vec<tf::int32>().data(), sizes.NumElements(), &x));
     OP_REQUIRES_OK(c, CheckValues(values, inputs));
     OP_REQUIRES_OK(c, ShapeOf(x, dy.dim_size(3), values.dim_size(1), values.dim_size(2), &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], BlockSize(values)));
+    std::shared_ptr<const Known> known;
+    const auto order = [&](const Connections& connections) { return Order::ToInputs(shape[0], connections); };
+    OP_REQUIRES_OK(c, OrdersOf(inputs, outputs, shape[0], BlockSize(values), order, &known));
     OP_REQUIRES(c, IsImage(dy, shape[0]), InvalidArgument("`dy` does not have the shape of the result."));
     tf::Tensor* dx;
     OP_REQUIRES_OK(c, c->allocate_output(0, x, &dx));
-    Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
-      WithSingle(values, inputs, outputs, shape[0], allocate, is_by_position(), [&](const Connections& single) {
-        product.GradientToInputs(dy.flat<float>().data(), single, dx->flat<float>().data());
-      });
+    Run(c, shape[0], [&](const Product& product) {
+      product.GradientToInputs(dy.flat<float>().data(), values.flat<float>().data(), known->connections, known->orders,
+                               dx->flat<float>().data());
     });
   }
 };
@@ -300,7 +341,9 @@ class GradientToValues : public ProductKernel {
     std::vector<Shape> shape;
     OP_REQUIRES(c, dy.dims() == 4, InvalidArgument("`dy` must have 4 axes, as `x`."));
     OP_REQUIRES_OK(c, ShapeOf(x.shape(), dy.dim_size(3), kernel_size_[0], kernel_size_[1], &shape));
-    OP_REQUIRES_OK(c, Check(inputs, outputs, shape[0], block_size_));
+    std::shared_ptr<const Known> known;
+    const auto order = [&](const Connections& connections) { return OneOrder(Order::ToValues(shape[0], connections)); };
+    OP_REQUIRES_OK(c, OrdersOf(inputs, outputs, shape[0], block_size_, order, &known));
     OP_REQUIRES(c, IsImage(dy, shape[0]), InvalidArgument("`dy` does not have the shape of the result."));
     tf::TensorShape sizes({inputs.NumElements(), kernel_size_[0], kernel_size_[1]});
     if (block_size_ > 1) {
@@ -309,18 +352,9 @@ class GradientToValues : public ProductKernel {
     }
     tf::Tensor* dvalues;
     OP_REQUIRES_OK(c, c->allocate_output(0, sizes, &dvalues));
-    const int32_t* in = inputs.flat<tf::int32>().data();
-    const int32_t* out = outputs.flat<tf::int32>().data();
-    float* to = dvalues->flat<float>().data();
-    Run(c, shape[0], [&](const Product& product, const Allocate& allocate) {
-      const float *from = x.flat<float>().data(), *with = dy.flat<float>().data();
-      const Blocks blocks{inputs.NumElements(), block_size_, shape[0].taps(), in, out};
-      if (block_size_ == 1)
-        return product.GradientToValues(from, with, {blocks.pairs, in, out, nullptr, is_by_position()}, to);
-      const Unblocked unblocked(blocks, nullptr, allocate);
-      float* single = allocate(std::max<int64_t>(blocks.connections() * blocks.taps, 1));
-      product.GradientToValues(from, with, unblocked.connections(), single);
-      unblocked.Return(single, to);
+    Run(c, shape[0], [&](const Product& product) {
+      product.GradientToValues(x.flat<float>().data(), dy.flat<float>().data(), known->connections, known->orders[0],
+                               dvalues->flat<float>().data());
     });
   }
 

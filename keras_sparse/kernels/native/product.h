@@ -22,16 +22,6 @@ constexpr int64_t kWorthAThread = 100000;   // vectors that are multiplied or mo
 constexpr int64_t kRoomFloats = 16 << 20;   // of scratch memory, for however small images
 constexpr int64_t kStepFloats = 192 << 10;  // of planes that are read at random: a part of a core's cache
 
-// Connections sorted by output, with a value for each position of the kernel; or, `is_by_position`, with one value each
-// and inputs that count positions too: position * channels + channel.
-struct Connections {
-  int64_t count;
-  const int32_t* inputs;
-  const int32_t* outputs;
-  const float* values;
-  bool is_by_position = false;
-};
-
 // How the line is cut.
 struct Cut {
   int64_t stretch;  // cells of each lane of a band, which are vectors
@@ -93,37 +83,31 @@ class Product {
   }
 
   // `y`: (batch, out, out, filters).
-  void Forward(const float* x, const Connections& c, float* y) const {
+  void Forward(const float* x, const float* values, const Connections& c, const Order& order, float* y) const {
     if (!shape_.line()) return;
     const Cut cut = CutFor(shape_.channels * read_, 0);
     const Planes planes = OfImage(cut);
-    const bool is_single = taps_ == 1 || c.is_by_position;
-    List list = is_single ? ByOutput(c) : BySource(c, c.outputs, c.inputs, shape_.filters, shape_.channels);
     const std::vector<int32_t> places = PlacesOfInputs(c, planes);
-    list.places = places.empty() ? nullptr : places.data();
-    Walk(planes, cut, {list}, {RunsForward(c, planes)}, shape_.filters, y,
+    Walk(planes, cut, {Listed(order, values, c, places)}, {RunsForward(c, planes, 1)}, shape_.filters, y,
          [&](const Along& along, float* to) { PackImage(planes, along, x, to); },
          [&](int64_t, int64_t cell, int64_t count, int64_t* pixels) { shape_.Results(cell, count, kLanes, pixels); });
   }
 
   // `dx`: (batch, in, in, channels).
-  void GradientToInputs(const float* dy, const Connections& c, float* dx) const {
+  void GradientToInputs(const float* dy, const float* values, const Connections& c, const std::vector<Order>& orders,
+                        float* dx) const {
     if (!shape_.line()) return;
     const Cut cut = CutFor(shape_.filters, 0);
     const Planes planes(shape_.filters, cut, -high_, high_ - low_, 1);
     std::vector<std::vector<std::pair<int64_t, int64_t>>> taps(shape_.phases());
     for (int64_t t = 0; t < taps_; ++t) taps[shape_.phase(t)].emplace_back(high_ - shape_.shift(t), t);
     std::vector<int32_t> places;
-    std::vector<List> lists;
     if (c.is_by_position) {
       places = PlacesOfResults(planes);
-      lists = ByPhase(c, places.data());
       for (auto& of_phase : taps) of_phase = {{0, 0}};
-    } else if (taps_ == 1) {
-      lists = {ByInput(c)};
-    } else {
-      lists = {BySource(c, c.inputs, c.outputs, shape_.channels, shape_.filters)};
     }
+    std::vector<List> lists;
+    for (const Order& order : orders) lists.push_back(Listed(order, values, c, places));
     // Phases that no position reads are zero.
     Walk(planes, cut, lists, std::vector<Runs>(taps.begin(), taps.end()), shape_.channels, dx,
          [&](const Along& along, float* to) { PackResults(planes, along, 0, shape_.filters, dy, to); },
@@ -132,42 +116,47 @@ class Product {
          });
   }
 
-  // `dvalues`: (connections, taps).
-  void GradientToValues(const float* x, const float* dy, const Connections& c, float* dvalues) const {
-    const int64_t each = c.is_by_position ? 1 : taps_, count = c.count * each;
+  // `dvalues`: where the values are.
+  void GradientToValues(const float* x, const float* dy, const Connections& c, const Order& order,
+                        float* dvalues) const {
+    const int64_t count = c.count() * each(c);
     std::fill_n(dvalues, count, 0.f);
-    if (!shape_.line() || !c.count) return;
+    if (!shape_.line() || !count) return;
     const Cut cut = CutFor(shape_.channels * read_ + shape_.filters, 2 * (high_ - low_));  // long sums: each ends slowly
     const Planes images = OfImage(cut), results(shape_.filters, cut, 0, 0, 1);
-    const Runs runs = RunsForward(c, images);
+    const Runs runs = RunsForward(c, images, c.tap_step());
     const std::vector<int32_t> places = PlacesOfInputs(c, images);
-    // Each worker sums over some of the steps, for some of the connections.
-    const int64_t steps = cut.bands * cut.steps;
+    // Each worker sums over some of the steps, for some of the groups that are written.
+    const int64_t steps = cut.bands * cut.steps, groups = (shape_.filters + kNear - 1) / kNear;
     const int64_t floats = images.floats() + results.floats();
     const int64_t vectors = (count + shape_.channels) * cut.stretch * cut.bands;
-    const int64_t workers = Workers(vectors, steps * c.count, floats + count);
-    const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, c.count);
+    const int64_t workers = Workers(vectors, steps * groups, floats + count);
+    const int64_t slices = std::min(steps, workers), parts = std::min((workers + slices - 1) / slices, groups);
     float* memory = allocate_(slices * parts * floats + (slices - 1) * count);
     float* sums = memory + slices * parts * floats;  // of all slices but the first
+    InParts(workers, (slices - 1) * count, [&](int64_t begin, int64_t end) { std::fill(sums + begin, sums + end, 0.f); });
     parallel_(slices * parts, [&](int64_t worker) {
       const int64_t slice = worker % slices, part = worker / slices;
-      const int64_t begin = part * c.count / parts, end = (part + 1) * c.count / parts;
+      const int64_t first = FirstGroup(order, part, parts, groups), last = FirstGroup(order, part + 1, parts, groups);
+      if (first == last) return;
       float* image = memory + worker * floats;
       float* result = image + images.floats();
       float* to = slice ? sums + (slice - 1) * count : dvalues;
-      if (slice) std::fill(to + begin * each, to + end * each, 0.f);
       Along along(cut, images.reach), behind(cut, 0);
       for (int64_t step = slice * steps / slices; step < (slice + 1) * steps / slices; ++step) {
         along.MoveTo(step);
         behind.MoveTo(step);
         PackImage(images, along, x, image);
-        PackResults(results, behind, c.outputs[begin], c.outputs[end - 1] + 1, dy, result);
-        AddDots(image + along.from * kLanes, images.plane, result + along.from * kLanes, results.plane, c, begin, end,
-                runs, places, along.count, each, to);
+        PackResults(results, behind, first * kNear, std::min(last * kNear, shape_.filters), dy, result);
+        for (int64_t group = first; group < last; ++group)
+          AddDots(image + along.from * kLanes, images.plane, result + along.from * kLanes, results.plane, group, order,
+                  runs, places.empty() ? nullptr : places.data(), along.count, each(c), to);
       }
     });
-    for (int64_t slice = 1; slice < slices; ++slice)
-      for (int64_t i = 0; i < count; ++i) dvalues[i] += sums[(slice - 1) * count + i];
+    InParts(workers, count, [&](int64_t begin, int64_t end) {
+      for (int64_t slice = 1; slice < slices; ++slice)
+        for (int64_t i = begin; i < end; ++i) dvalues[i] += sums[(slice - 1) * count + i];
+    });
   }
 
  private:
@@ -196,33 +185,37 @@ class Product {
     return std::max<int64_t>(1, std::min({workers_, units, vectors / kWorthAThread + 1, room / std::max<int64_t>(floats, 1)}));
   }
 
-  // As they come.
-  List ByOutput(const Connections& c) const {
-    std::vector<int64_t> starts(shape_.filters + 1);
-    for (int64_t o = 0; o <= shape_.filters; ++o)
-      starts[o] = std::lower_bound(c.outputs, c.outputs + c.count, o) - c.outputs;
-    return List{false, std::move(starts), c.inputs, nullptr, 1, c.values, 1, nullptr};
+  // Values of a connection.
+  int64_t each(const Connections& c) const { return c.is_by_position ? 1 : taps_; }
+
+  // Calls `work(begin, end)` for about equal parts of `count`.
+  template <typename Work>
+  void InParts(int64_t parts, int64_t count, const Work& work) const {
+    if (count) parallel_(parts, [&](int64_t part) { work(part * count / parts, (part + 1) * count / parts); });
   }
 
-  List ByInput(const Connections& c) const {
-    return Sorted<1>(c, shape_.channels, [&](int64_t i) { return c.inputs[i]; },
-                     [&](int64_t i, int32_t* to) { to[0] = c.outputs[i]; });
+  // With the values in that order.
+  List Listed(const Order& order, const float* values, const Connections& c, const std::vector<int32_t>& places) const {
+    List list{&order, values, each(c), places.empty() ? nullptr : places.data()};
+    if (order.at.empty()) return list;
+    float* sorted = allocate_(std::max<int64_t>(order.count() * list.each, 1));
+    const int64_t workers = Workers(order.count() * list.each, order.count(), 0), step = c.tap_step();
+    InParts(workers, order.count(), [&](int64_t begin, int64_t end) {
+      if (list.each == 1)
+        for (int64_t i = begin; i < end; ++i) sorted[i] = values[order.at[i]];
+      else
+        for (int64_t i = begin; i < end; ++i)
+          for (int64_t t = 0; t < list.each; ++t) sorted[i * list.each + t] = values[order.at[i] + t * step];
+    });
+    list.values = sorted;
+    return list;
   }
 
-  // Those of each phase by input; sources are outputs and positions.
-  std::vector<List> ByPhase(const Connections& c, const int32_t* places) const {
-    const int64_t channels = shape_.channels;
-    const List all = Sorted<1>(
-        c, shape_.phases() * channels,
-        [&](int64_t i) { return shape_.phase(c.inputs[i] / channels) * channels + c.inputs[i] % channels; },
-        [&](int64_t i, int32_t* to) { to[0] = c.outputs[i] * taps_ + c.inputs[i] / channels; });
-    std::vector<List> lists(shape_.phases(), all);
-    for (int64_t phase = 0; phase < shape_.phases(); ++phase) {
-      const auto first = all.starts.begin() + phase * channels;
-      lists[phase].starts.assign(first, first + channels + 1);
-      lists[phase].places = places;
-    }
-    return lists;
+  // Where the groups of a part begin, if each is to have the same number of connections.
+  static int64_t FirstGroup(const Order& order, int64_t part, int64_t parts, int64_t groups) {
+    int64_t group = 0;
+    while (group < groups && order.before(group) < part * order.count() / parts) ++group;
+    return part == parts ? groups : group;
   }
 
   // Where a position reads, in vectors: of each channel in its planes, of each result in its plane.
@@ -243,44 +236,14 @@ class Product {
     return places;
   }
 
-  // Those to the first `kNear` of `targets` first, and within them by source.
-  List BySource(const Connections& c, const int32_t* targets, const int32_t* sources, int64_t writes,
-                int64_t reads) const {
-    const int64_t groups = (writes + kNear - 1) / kNear;
-    List list = Sorted<2>(c, groups * reads, [&](int64_t i) { return targets[i] / kNear * reads + sources[i]; },
-                       [&](int64_t i, int32_t* to) { to[0] = sources[i], to[1] = targets[i] % kNear; });
-    list.is_by_source = true;
-    for (int64_t g = 0; g <= groups; ++g) list.starts[g] = list.starts[g * reads];
-    return list;
-  }
-
-  // Copies in the order of a key in [0, keys), each with its values: memory is written at one place per key.
-  template <int indices, typename Key, typename Index>
-  List Sorted(const Connections& c, int64_t keys, const Key& key, const Index& index) const {
-    std::vector<int64_t> starts(keys + 1);
-    for (int64_t i = 0; i < c.count; ++i) ++starts[key(i) + 1];
-    for (int64_t k = 0; k < keys; ++k) starts[k + 1] += starts[k];
-    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    const int64_t taps = indices == 1 ? 1 : taps_, step = taps + indices;  // known to the compiler where it counts
-    float* sorted = allocate_(std::max<int64_t>(c.count * step, 1));
-    for (int64_t i = 0; i < c.count; ++i) {
-      float* to = sorted + next[key(i)]++ * step;
-      int32_t own[indices];
-      index(i, own);
-      std::memcpy(to, own, sizeof(own));
-      for (int64_t t = 0; t < taps; ++t) to[indices + t] = c.values[i * taps + t];
-    }
-    const int32_t* sources = reinterpret_cast<const int32_t*>(sorted);
-    return List{false, std::move(starts), sources, sources + 1, step, sorted + indices, step, nullptr};
-  }
-
   Planes OfImage(const Cut& cut) const { return Planes(shape_.channels, cut, low_, high_ - low_, read_); }
 
-  Runs RunsForward(const Connections& c, const Planes& planes) const {
+  // Values of neighbouring positions lie `step` apart.
+  Runs RunsForward(const Connections& c, const Planes& planes, int64_t step) const {
     if (c.is_by_position) return Runs({{0, 0}});
     std::vector<std::pair<int64_t, int64_t>> taps;
     for (int64_t t = 0; t < taps_; ++t)
-      taps.emplace_back(slot_[shape_.phase(t)] * planes.vectors + shape_.shift(t) - low_, t);
+      taps.emplace_back(slot_[shape_.phase(t)] * planes.vectors + shape_.shift(t) - low_, t * step);
     return Runs(taps);
   }
 
@@ -314,8 +277,8 @@ class Product {
     // Groups have unlike numbers of connections; a group costs something even if it has none.
     const auto cost = [&](int64_t group) {
       int64_t before = 0;
-      for (const List& list : lists) before += list.starts[list.is_by_source ? group : std::min(group * kNear, channels)];
-      return before * (lists[0].is_by_source ? taps_ : 1) + group * 4 * kNear;
+      for (const List& list : lists) before += list.order->before(group);
+      return before * lists[0].each + group * 4 * kNear;
     };
     const int64_t step_cost = cost(groups), total = step_cost * cut.bands * cut.steps;
     const auto unit_at = [&](int64_t share) {  // the first unit at or beyond a share of the cost
@@ -381,35 +344,38 @@ class Product {
     }
   }
 
-  // Adds the products of what is read with what is written, connection by connection, `each` values to one.
-  static void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane,
-                      const Connections& c, int64_t begin, int64_t end, const Runs& runs,
-                      const std::vector<int32_t>& places, int64_t count, int64_t each, float* sums) {
-    const auto place = [&](int64_t i) {
-      return image + (places.empty() ? c.inputs[i] * image_plane : int64_t{places[c.inputs[i]]} * kLanes);
+  // Adds the products of what is read with what a group of channels writes, connection by connection.
+  static void AddDots(const float* image, int64_t image_plane, const float* result, int64_t result_plane, int64_t group,
+                      const Order& order, const Runs& runs, const int32_t* places, int64_t count, int64_t each,
+                      float* sums) {
+    const int32_t *sources = order.sources, *at = order.at.empty() ? nullptr : order.at.data();
+    const auto read = [=](int64_t i) {
+      return image + (places ? int64_t{places[sources[i]]} * kLanes : sources[i] * image_plane);
     };
-    for (int64_t i = begin; i < end;) {
-      const int32_t output = c.outputs[i];
-      const float* with = result + output * result_plane;
-      int64_t last = i;
-      while (last < end && c.outputs[last] == output) ++last;
+    const auto sum = [=](int64_t i) { return sums + (at ? at[i] : i * each); };
+    const int64_t segments = order.reads * kNear;
+    const int32_t* starts = order.starts.data() + group * segments;
+    for (int64_t segment = 0; segment < segments; ++segment) {
+      const float* with = result + (group * kNear + segment % kNear) * result_plane;
+      const int64_t begin = starts[segment], end = starts[segment + 1];
       for (const Run& run : runs.of[1]) {
         // Single positions, of several connections at once.
-        float* own = sums + run.value[0];
-        for (int64_t first = i; first < last; first += kMany) {
-          const float* reads[kMany];
-          for (int64_t k = 0; k < kMany; ++k) reads[k] = place(std::min(first + k, last - 1)) + run.offset;
+        const float* reads[kMany];
+        int64_t i = begin;
+        for (; i + kMany <= end; i += kMany) {
+          for (int64_t k = 0; k < kMany; ++k) reads[k] = read(i + k) + run.offset;
           const Vec dots = DotsOfMany(with, reads, count);
-          for (int64_t k = 0; k < std::min<int64_t>(kMany, last - first); ++k) own[(first + k) * each] += dots[k];
+          for (int64_t k = 0; k < kMany; ++k) sum(i + k)[run.value[0]] += dots[k];
         }
+        if (i == end) continue;
+        for (int64_t k = 0; k < kMany; ++k) reads[k] = read(std::min(i + k, end - 1)) + run.offset;
+        const Vec dots = DotsOfMany(with, reads, count);
+        for (int64_t k = 0; i + k < end; ++k) sum(i + k)[run.value[0]] += dots[k];
       }
-      if (runs.of[2].empty() && runs.of[3].empty()) {
-        i = last;
-        continue;
-      }
-      for (; i < last; ++i) {
-        for (const Run& run : runs.of[3]) AddRunDots<3>(with, place(i), run, count, sums + i * each);
-        for (const Run& run : runs.of[2]) AddRunDots<2>(with, place(i), run, count, sums + i * each);
+      if (runs.of[2].empty() && runs.of[3].empty()) continue;
+      for (int64_t i = begin; i < end; ++i) {
+        for (const Run& run : runs.of[3]) AddRunDots<3>(with, read(i), run, count, sum(i));
+        for (const Run& run : runs.of[2]) AddRunDots<2>(with, read(i), run, count, sum(i));
       }
     }
   }
