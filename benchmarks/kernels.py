@@ -121,6 +121,7 @@ def products_of_others(density):
         import torch
     except ImportError:
         return functions
+    torch.set_num_threads(tf.config.threading.get_intra_op_parallelism_threads() or torch.get_num_threads())
     other = torch.from_numpy(matrix.toarray()).to_sparse_csr()
     right = torch.from_numpy(columns)
     return {**functions, "PyTorch CSR": lambda: other @ right}
