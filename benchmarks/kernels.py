@@ -97,6 +97,7 @@ def timed_in_turns(functions, rounds, warm_up=3):
 
 def products_of_others(density):
     """Forward products of 2048 to 2048 units, batch 128, by name."""
+    import keras
     import numpy as np
     import scipy.sparse
     import tensorflow as tf
@@ -105,7 +106,7 @@ def products_of_others(density):
 
     layers, x = layers_of("dense", density, ["native"])
     c = layers["native"].connections
-    values = np.array(layers["native"].kernel)
+    values = keras.ops.convert_to_numpy(layers["native"].kernel)
     matrix = scipy.sparse.csr_array((values, (c.outputs, c.inputs)), shape=(c.fan_out, c.fan_in))
     columns = np.ascontiguousarray(x.T)
     sparse = tf.sparse.from_dense(matrix.toarray())
