@@ -39,10 +39,12 @@ from keras_sparse.transforms import (  # noqa: E402
     mask_in_place,
     reinitialize,
     rewind,
+    roll,
     scale_width,
     shrink,
     sparsify,
     strip,
+    unroll,
 )
 
 __version__ = "0.1.0"
@@ -63,6 +65,7 @@ __all__ = [
     "patterns",
     "reinitialize",
     "rewind",
+    "roll",
     "scale_width",
     "schedules",
     "shrink",
@@ -72,6 +75,7 @@ __all__ = [
     "training",
     "transforms",
     "tuning",
+    "unroll",
 ]
 
 
