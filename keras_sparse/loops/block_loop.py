@@ -1,11 +1,12 @@
 """A block of aggregated units, run segment by segment, with its gradient written out."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_sparse.aggregation import Concat
 from keras_sparse.loops import backend
-from keras_sparse.loops.packed_units import Collected
 from keras_sparse.loops.segments import Segment, is_running, offsets, segments
 
 
@@ -31,15 +32,16 @@ class BlockLoop:
         self.units, self.unit, self.operator = units, unit, operator
         self.axis = unit.axis
         self.training, self.remat = training, remat
-        self.dtype = keras.backend.standardize_dtype(given[0].dtype)
         self.start = len(given)
         self.last = self.start + len(units.widths) - 1
         self.running = is_running(pattern, operator, self.last)
         # Output 0 is not in the store where it is wider or narrower than the others.
         self.apart = given[0].shape[self.axis] != units.filters[-1]
         self.segments = segments(pattern, self.start, self.last, self.running, self.apart)
-        self.exit = offsets(pattern, self.last + 1, self.running)
-        self.reach = max(self.exit[0], *(segment.offsets[0] for segment in self.segments))
+        self.counts = [segment.count for segment in self.segments]
+        # The exit reads like a unit behind the last.
+        self.exit = Segment(self.last + 1, 1, offsets(pattern, self.last + 1, self.running))
+        self.reach = max(segment.offsets[0] for segment in (*self.segments, self.exit))
 
     def __call__(self, given, variables):
         """Runs the block.
@@ -51,169 +53,207 @@ class BlockLoop:
         Returns:
             What leaves the block, and a list with mean and variance for each convolution, those of all units packed.
         """
-        kinds = len(self.units.NAMES)
+        names = len(self.units.NAMES)
 
         def split(tensors):
             given, flat = tensors[: self.start], tensors[self.start :]
-            return list(given), [flat[i : i + kinds] for i in range(0, len(flat), kinds)]
+            return list(given), [flat[i : i + names] for i in range(0, len(flat), names)]
 
         def forward(*tensors):
-            joined, statistics, kept = self.forward(*split(tensors), keep=self.training)
+            joined, statistics, kept = _Run(self, *split(tensors)).forward(keep=self.training)
             return [joined, *statistics], kept
 
         def backward(tensors, kept, gradients):
+            run = _Run(self, *split(tensors))
             # Predictions keep nothing. Their gradients are rare: then they are made once more.
-            kept = kept if self.training else self.forward(*split(tensors), keep=True)[2]
-            return self.backward(*split(tensors), kept, gradients[0])
+            kept = kept if self.training else run.forward(keep=True)[2]
+            return run.backward(kept, gradients[0])
 
         joined, *statistics = backend().differentiable(forward, backward)(*given, *variables)
         return joined, statistics
 
-    def forward(self, given, variables, keep):
-        """Runs all units.
 
-        Args:
-            given, variables: As in a call; variables in a list for each convolution.
-            keep: Boolean, whether `backward` will follow.
+class _Run:
+    """A `BlockLoop` with the tensors of one call."""
+
+    def __init__(self, block, given, variables):
+        self.block, self.given, self.variables = block, given, variables
+        self.lists = backend()
+        self.dtype = keras.backend.standardize_dtype(given[0].dtype)
+        shape, self.kinds = list(ops.shape(given[-1])), []  # of what each convolution puts out
+        for filters in block.units.filters:
+            shape[block.axis] = filters
+            self.kinds.append(self.lists.Kind(tuple(shape), self.dtype))
+        shape[block.axis] = 1
+        self.share = 1 / ops.cast(math.prod(shape), variables[0][0].dtype)
+
+    def forward(self, keep):
+        """Runs all units; `keep` tells whether `backward` follows.
 
         Returns:
             What leaves the block, means and variances, and what `backward` needs.
         """
-        lists, shapes = backend(), self._shapes(given)
-        size = self.last + 1 if keep else self.reach + 1
-        outputs = lists.reserve(size, shapes[-1], self.dtype)
-        for number, output in self._stored(given):
-            outputs = lists.write(outputs, number % size, output)
-        statistics, kept = [], []
-        for segment in self.segments:
-            widths = self.units.widths[segment.first - self.start]
-            moments = [Collected(segment.count, (w,), variables[0][0].dtype) for w in widths for _ in range(2)]
-            inner = [Collected(segment.count, shape, self.dtype) for shape in shapes[:-1]]
-            inner, moments = inner if keep and not self.remat else [], moments if self.training else []
+        block = self.block
+        size = block.last + 1 if keep else block.reach + 1
+        outputs = self.lists.reserve(size, self.kinds[-1])
+        for number, output in self._stored():
+            outputs = self.lists.write(outputs, number % size, output)
+        size = None if keep else size  # where all have a place, numbers are places
+        inner_kinds = self.kinds[:-1] if keep and not block.remat else []
+        inner, moments = [], []
+        for segment, all_weights in zip(block.segments, self._weights(), strict=True):
+            kinds = [self._kind(vector) for one in all_weights for vector in one[2:4]] if block.training else []
 
-            def step(i, outputs, *stores, segment=segment, inner=inner, moments=moments):
-                weights = self.units.slice(variables, segment.first - self.start, i)
-                parts = self._read(outputs, size, segment, i, given[0], shapes)
-                y, read, found = self.unit.forward(self._join(parts, segment.first + i), weights, self.training)
-                values = [*read[1:][: len(inner)], *[m for pair in found for m in pair][: len(moments)]]
-                stores = [lists.write(store, i, value) for store, value in zip(stores, values, strict=True)]
-                y = parts[0] + y if self.running else y
-                return lists.write(outputs, (segment.first + i) % size, y), *stores
+            def step(i, weights, outputs, segment=segment, kinds=kinds):
+                parts = self._read(outputs, size, segment, i)
+                x = self._join(parts, segment.first + i)
+                y, read, statistics = block.unit.forward(x, weights, block.training)
+                y = parts[0] + y if block.running else y
+                outputs = self.lists.write(outputs, _place(segment.first + i, size), y)
+                return [outputs], read[1:][: len(inner_kinds)], [m for pair in statistics for m in pair][: len(kinds)]
 
-            stores = [collected.reserve() for collected in (*inner, *moments)]
-            outputs, *stores = self._repeat(segment, step, (outputs, *stores))
-            kept.append(stores[: len(inner)])
-            statistics.append([m.packed(s) for m, s in zip(moments, stores[len(inner) :], strict=True)])
-        leaves = self._join(self._read(outputs, size, self._leaving(), 0, given[0], shapes), self.last + 1)
-        if self.training:
-            statistics = [ops.concatenate(parts) for parts in zip(*statistics, strict=True)]
+            (outputs,), kept, found = self._repeat(segment, step, all_weights, [outputs], inner_kinds, kinds)
+            inner.append(kept)
+            moments.append(found)
+        leaves = self._join(self._read(outputs, size, block.exit, 0), block.last + 1)
+        if block.training:
+            statistics = [block.units.join(parts, block.counts) for parts in zip(*moments, strict=True)]
         else:
-            statistics = [moving for _, _, *moments, _ in variables for moving in moments]
-        return leaves, statistics, [outputs, kept, statistics]
+            statistics = [moving for one in self.variables for moving in one[2:4]]
+        return leaves, statistics, [outputs, inner, moments]
 
-    def backward(self, given, variables, kept, gradient):
+    def backward(self, kept, gradient):
         """Carries a gradient from the exit back to the given outputs and the variables; a list, in their order."""
-        lists, shapes = backend(), self._shapes(given)
-        outputs, inner, statistics = kept
-        moments = [statistics[i : i + 2] for i in range(0, len(statistics), 2)]
-        size, ring = self.last + 1, self.reach + 1
-        store = lists.reserve(ring, shapes[-1], self.dtype)
-        of_first = ops.zeros_like(given[0])
-        leaving = self._leaving()
-        store, of_first = self._scatter(store, of_first, ring, leaving, 0, gradient, shapes)
+        block, lists = self.block, self.lists
+        outputs, inner, moments = kept
+        ring = block.reach + 1
+        store, of_first = lists.reserve(ring, self.kinds[-1]), ops.zeros_like(self.given[0])
+        store, of_first = self._scatter(store, of_first, block.exit, 0, gradient)
         found = []
-        for segment, stores in reversed(list(zip(self.segments, inner, strict=True))):
-            first = segment.first - self.start
-            kinds = [
-                Collected(segment.count, shape, variable.dtype)
-                for shape, variable in zip(self.units.trained_shapes(first), self.units.trained(variables), strict=True)
-            ]
+        parts = list(zip(block.segments, self._weights(), inner, moments, strict=True))
+        for segment, all_weights, stores, means in reversed(parts):
+            kinds = [self._kind(one[name]) for one in all_weights for name in (0, 1, 4)]
 
-            def step(i, store, of_first, *gradients, segment=segment, stores=stores, first=first):
-                i = segment.count - 1 - i
-                unit = segment.first + i
-                gradient = lists.read(store, unit % ring, shapes[-1], self.dtype)
+            def step(i, tensors, store, of_first, segment=segment, stores=stores):
+                *weights, moments = tensors
+                place = (segment.first + i) % ring
+                gradient = lists.read(store, place, self.kinds[-1])
                 # Its place is for an output farther back from now on.
-                store = lists.write(store, unit % ring, ops.zeros_like(gradient))
-                weights, found = self.units.slice(variables, first, i), self.units.slice(moments, first, i)
-                x = self._join(self._read(outputs, size, segment, i, given[0], shapes), unit)
-                if self.remat or not stores:
-                    read = self.unit.forward(x, weights, self.training)[1]
+                store = lists.write(store, place, ops.zeros_like(gradient))
+                x = self._join(self._read(outputs, None, segment, i), segment.first + i)
+                if block.remat:
+                    read = block.unit.forward(x, weights, block.training)[1]
+                elif segment.count == 1:
+                    read = [x, *stores]
                 else:
-                    read = [x, *(lists.read(s, i, shape, self.dtype) for s, shape in zip(stores, shapes, strict=False))]
-                of_x, of_weights = self.unit.backward(read, found, weights, self.training, gradient)
-                also = gradient if self.running else None
-                store, of_first = self._scatter(store, of_first, ring, segment, i, of_x, shapes, also)
-                of_weights = [tensor for one in of_weights for tensor in one]
-                return store, of_first, *(lists.write(g, i, w) for g, w in zip(gradients, of_weights, strict=True))
+                    read = [x, *(lists.read(s, i, kind) for s, kind in zip(stores, self.kinds[:-1], strict=True))]
+                statistics = [moments[j : j + 2] for j in range(0, len(moments), 2)] or [one[2:4] for one in weights]
+                of_x, of_weights = block.unit.backward(read, statistics, weights, block.training, gradient, self.share)
+                also = gradient if block.running else None
+                carry = self._scatter(store, of_first, segment, i, of_x, also)
+                return carry, [], [tensor for one in of_weights for tensor in one]
 
-            carry = (store, of_first, *(kind.reserve() for kind in kinds))
-            store, of_first, *gradients = self._repeat(segment, step, carry)
-            found.insert(0, [kind.packed(g) for kind, g in zip(kinds, gradients, strict=True)])
-        of_variables = [self.units.join(parts) for parts in zip(*found, strict=True)]
-        of_given = [lists.read(store, number % ring, shapes[-1], self.dtype) for number, _ in self._stored(given)]
-        if self.apart:
+            (store, of_first), _, gradients = self._repeat(
+                segment, step, [*all_weights, means], [store, of_first], [], kinds, reverse=True
+            )
+            found.insert(0, gradients)
+        of_variables = [block.units.join(parts, block.counts) for parts in zip(*found, strict=True)]
+        of_given = [lists.read(store, number % ring, self.kinds[-1]) for number, _ in self._stored()]
+        if block.apart:
             of_given = [of_first]
-        elif self.running:
-            of_given *= self.start  # a sum
-        return [*of_given, *self.units.with_untrained(of_variables, variables)]
+        elif block.running:
+            of_given *= block.start  # a sum
+        return [*of_given, *block.units.with_untrained(of_variables, self.variables)]
 
-    def _repeat(self, segment, step, carry):
-        return step(0, *carry) if segment.count == 1 else backend().loop(segment.count, step, carry)
+    def _repeat(self, segment, step, tensors, carry, kept, stacked, reverse=False):
+        """Runs the units of a segment.
 
-    def _leaving(self):
-        """The exit reads like a unit behind the last."""
-        return Segment(self.last + 1, 1, self.exit)
+        Args:
+            segment: `Segment`.
+            step: Function of the number of the unit in the segment, of its `tensors` and of what is carried; it gives
+                what is carried on, tensors to be kept, and tensors to be stacked.
+            tensors: Lists of tensors, in which units are along the first axis if there are several.
+            carry: List of what is carried into the first unit.
+            kept, stacked: Lists of the kinds of what `step` gives.
+            reverse: Boolean, whether to begin with the last unit.
 
-    def _shapes(self, given):
-        """Shapes of what the convolutions put out."""
-        shape, shapes = list(ops.shape(given[-1])), []
-        for filters in self.units.filters:
-            shape[self.axis] = filters
-            shapes.append(tuple(shape))
-        return shapes
+        Returns:
+            What is carried out of the last unit; stores of what is kept; what is stacked, along a new first axis. Of a
+            single unit the tensors themselves.
+        """
+        lists = self.lists
+        if segment.count == 1:
+            return step(0, tensors, *carry)
 
-    def _stored(self, given):
+        def body(i, *state):
+            i = segment.count - 1 - i if reverse else i
+            own = [[lists.pick(tensor, i) for tensor in one] for one in tensors]
+            carried, kept, stacked = step(i, own, *state[: len(carry)])
+            stores = state[len(carry) :]
+            return (*carried, *(lists.write(s, i, v) for s, v in zip(stores, [*kept, *stacked], strict=True)))
+
+        stores = [lists.reserve(segment.count, kind) for kind in (*kept, *stacked)]
+        state = list(lists.loop(segment.count, body, [*carry, *stores]))
+        carry, stores = state[: len(carry)], state[len(carry) :]
+        last = [lists.stack(s, segment.count, kind) for s, kind in zip(stores[len(kept) :], stacked, strict=True)]
+        return carry, stores[: len(kept)], last
+
+    def _weights(self):
+        """The variables of each segment."""
+        return self.block.units.split(self.variables, self.block.counts)
+
+    def _kind(self, tensor):
+        """The kind of what one unit has of this: a vector over channels, or a kernel."""
+        rank = 1 if len(tensor.shape) < 3 else 4
+        return self.lists.Kind(tuple(tensor.shape[-rank:]), tensor.dtype)
+
+    def _stored(self):
         """Pairs of a number and what is stored under it to begin with."""
-        if self.apart:
+        if self.block.apart:
             return []
-        if self.running:
-            return [(self.start - 1, sum(given[1:], start=given[0]))]
-        return list(enumerate(given))
+        if self.block.running:
+            return [(self.block.start - 1, sum(self.given[1:], start=self.given[0]))]
+        return list(enumerate(self.given))
 
-    def _read(self, outputs, size, segment, i, first, shapes):
+    def _read(self, outputs, size, segment, i):
         """What unit number `segment.first + i` reads, as a list."""
         return [
-            first if self._is_apart(segment, offset)
-            else backend().read(outputs, (segment.first + i - offset) % size, shapes[-1], self.dtype)
+            self.given[0]
+            if self._is_apart(segment, offset)
+            else self.lists.read(outputs, _place(segment.first + i - offset, size), self.kinds[-1])
             for offset in segment.offsets
-        ]  # fmt: skip
+        ]
 
     def _is_apart(self, segment, offset):
-        return self.apart and segment.first == offset
+        return self.block.apart and segment.first == offset
 
     def _join(self, parts, unit):
-        count = unit if self.running else len(parts)
-        return ops.cast(self.operator.finish(self.operator.accumulate(parts, self.axis), count), self.dtype)
+        operator = self.block.operator
+        count = unit if self.block.running else len(parts)
+        return ops.cast(operator.finish(operator.accumulate(parts, self.block.axis), count), self.dtype)
 
-    def _scatter(self, store, of_first, ring, segment, i, gradient, shapes, also=None):
+    def _scatter(self, store, of_first, segment, i, gradient, also=None):
         """Adds a gradient of what a unit reads, and `also` another, to those of the outputs that it reads."""
-        if not isinstance(self.operator, Concat):
-            count = segment.first + i if self.running else len(segment.offsets)
-            # The gradient of a join that is linear: of a sum, 1; of a mean, 1 / count.
-            gradient = ops.cast(self.operator.finish(gradient, count), self.dtype)
-        gradient = gradient if also is None else gradient + also
-        begin = 0
-        for offset in segment.offsets:
-            apart, part = self._is_apart(segment, offset), gradient
-            if isinstance(self.operator, Concat):
-                width = of_first.shape[self.axis] if apart else self.units.filters[-1]
-                part = gradient[(slice(None),) * self.axis + (slice(begin, begin + width),)]
-                begin += width
-            if apart:
+        block, lists = self.block, self.lists
+        apart = [self._is_apart(segment, offset) for offset in segment.offsets]
+        if isinstance(block.operator, Concat):
+            widths = [of_first.shape[block.axis] if one else block.units.filters[-1] for one in apart]
+            bounds = [sum(widths[:j]) for j in range(1, len(widths))]
+            parts = ops.split(gradient, bounds, axis=block.axis) if bounds else [gradient]
+        else:
+            # The gradient of a join that is linear: of a sum it is the same, of a mean a part.
+            count = segment.first + i if block.running else len(apart)
+            gradient = ops.cast(block.operator.finish(gradient, count), self.dtype)
+            parts = [gradient if also is None else gradient + also] * len(apart)
+        for offset, part, is_apart in zip(segment.offsets, parts, apart, strict=True):
+            if is_apart:
                 of_first = of_first + part
             else:
-                place = (segment.first + i - offset) % ring
-                before = backend().read(store, place, shapes[-1], self.dtype)
-                store = backend().write(store, place, before + part)
-        return store, of_first
+                place = (segment.first + i - offset) % (block.reach + 1)
+                store = lists.write(store, place, lists.read(store, place, self.kinds[-1]) + part)
+        return [store, of_first]
+
+
+def _place(number, size):
+    """Where output `number` is in a store of `size`; None for one that has a place for each."""
+    return number if size is None else number % size

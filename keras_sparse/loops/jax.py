@@ -10,12 +10,15 @@ def loops_pay():
     return jax.default_backend() != "cpu"
 
 
-def reserve(size, shape, dtype):
-    """A store of `size` tensors of one shape, all zero."""
-    return jnp.zeros((size, *shape), dtype)
+Kind = jax.ShapeDtypeStruct
 
 
-def read(store, index, shape, dtype):
+def reserve(size, kind):
+    """A store of `size` tensors of one kind, all zero."""
+    return jnp.zeros((size, *kind.shape), kind.dtype)
+
+
+def read(store, index, kind):
     """The tensor at `index`; zeros if nothing was written."""
     return lax.dynamic_index_in_dim(store, index, keepdims=False)
 
@@ -25,9 +28,14 @@ def write(store, index, value):
     return lax.dynamic_update_index_in_dim(store, value, index, axis=0)
 
 
-def stack(store, size, shape, dtype):
+def stack(store, size, kind):
     """All tensors of a store as one, along a new first axis."""
     return store
+
+
+def pick(tensor, index):
+    """The part of a tensor at `index` of its first axis."""
+    return lax.dynamic_index_in_dim(tensor, index, keepdims=False)
 
 
 def loop(count, body, carry):

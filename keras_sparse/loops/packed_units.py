@@ -1,9 +1,9 @@
 """The weights of many units in a few variables, one beside the other."""
 
+import itertools
+
 import numpy as np
 from keras import ops
-
-from keras_sparse.loops import backend
 
 
 class PackedUnits:
@@ -28,15 +28,15 @@ class PackedUnits:
 
     def shapes(self):
         """For each convolution the shapes of its variables, in the order of `NAMES`."""
-        totals = [int(total) for total in self.starts[-1]]
-        return [
-            [(total,)] * 4 + [(size, size, total, filters)]
-            for total, filters, size in zip(totals, self.filters, self.kernel_size, strict=True)
-        ]
+        return self._shapes([int(total) for total in self.starts[-1]])
 
     def unit_shapes(self, unit):
         """The same, of the weights of one unit."""
-        return PackedUnits([self.widths[unit]], self.filters, self.kernel_size).shapes()
+        return self._shapes(self.widths[unit])
+
+    def _shapes(self, widths):
+        parts = zip(widths, self.filters, self.kernel_size, strict=True)
+        return [[(width,)] * 4 + [(size, size, width, filters)] for width, filters, size in parts]
 
     def unpack(self, arrays, unit):
         """The weights of one unit: views of NumPy arrays."""
@@ -46,17 +46,30 @@ class PackedUnits:
             for one, (a, b) in zip(arrays, bounds, strict=True)
         ]
 
-    def join(self, parts):
-        """Packs what belongs to units that follow each other."""
-        return ops.concatenate(parts, axis=max(0, len(parts[0].shape) - 2))
+    def split(self, variables, counts):
+        """Takes packed tensors apart.
 
-    def trained_shapes(self, unit):
-        """Shapes of gamma, beta and kernel of each convolution of a unit, in one list."""
-        return [shape for gamma, beta, _, _, kernel in self.unit_shapes(unit) for shape in (gamma, beta, kernel)]
+        Args:
+            variables: Lists of tensors, one for each convolution.
+            counts: List of integers, how many units, equally wide, are in each part.
 
-    def trained(self, variables):
-        """Gamma, beta and kernel of each convolution, in one list."""
-        return [variable for gamma, beta, _, _, kernel in variables for variable in (gamma, beta, kernel)]
+        Returns:
+            For each part lists as `variables`; where it has several units, these are along a new first axis.
+        """
+        firsts = [0, *itertools.accumulate(counts)]
+        parts = [[[] for _ in self.filters] for _ in counts]
+        for j, one in enumerate(variables):
+            bounds = [int(self.starts[first][j]) for first in firsts[1:-1]]
+            for variable in one:
+                pieces = ops.split(variable, bounds, axis=_fan_in(variable)) if bounds else [variable]
+                for part, piece, count in zip(parts, pieces, counts, strict=True):
+                    part[j].append(_unpacked(piece, count))
+        return parts
+
+    def join(self, parts, counts):
+        """Packs tensors of parts, as `split` gives them."""
+        flat = [_packed(part, count) for part, count in zip(parts, counts, strict=True)]
+        return flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=_fan_in(flat[0]))
 
     def with_untrained(self, gradients, variables):
         """One gradient for each variable, zero for what is not trained."""
@@ -67,42 +80,29 @@ class PackedUnits:
             for name, variable in zip(self.NAMES, one, strict=True)
         ]
 
-    def slice(self, variables, first, step):
-        """The weights of unit `first + step`; `step` may be a tensor, if the units in between are as wide."""
-        weights = []
-        for j, one in enumerate(variables):
-            width = self.widths[first][j]
-            start = int(self.starts[first][j]) + step * width
-            weights.append([_rows(variable, start, width) for variable in one])
-        return weights
+
+def _fan_in(tensor):
+    return max(0, len(tensor.shape) - 2)
 
 
-def _rows(variable, start, width):
-    if len(variable.shape) == 1:
-        return ops.slice(variable, [start], [width])
-    height, breadth, _, filters = variable.shape
-    return ops.slice(variable, [0, 0, start, 0], [height, breadth, width, filters])
+def _unpacked(tensor, count):
+    if count == 1:
+        return tensor
+    if len(tensor.shape) == 1:
+        return ops.reshape(tensor, (count, -1))
+    height, breadth, rows, filters = tensor.shape
+    if height * breadth == 1:
+        return ops.reshape(tensor, (count, 1, 1, rows // count, filters))
+    tensor = ops.reshape(tensor, (height, breadth, count, rows // count, filters))
+    return ops.transpose(tensor, (2, 0, 1, 3, 4))
 
 
-class Collected:
-    """Tensors of one kind, such as gradients of kernels, that the units of a segment write, to be packed.
-
-    Args:
-        count: Integer, number of units.
-        shape: Tuple, shape of one tensor.
-        dtype: String.
-    """
-
-    def __init__(self, count, shape, dtype):
-        self.count, self.shape, self.dtype = count, shape, dtype
-
-    def reserve(self):
-        return backend().reserve(self.count, self.shape, self.dtype)
-
-    def packed(self, store):
-        """All of them, joined end to end, kernels along `fan_in`."""
-        tensor = backend().stack(store, self.count, self.shape, self.dtype)
-        if len(self.shape) == 1:
-            return ops.reshape(tensor, (-1,))
-        height, breadth, width, filters = self.shape
-        return ops.reshape(ops.transpose(tensor, (1, 2, 0, 3, 4)), (height, breadth, self.count * width, filters))
+def _packed(tensor, count):
+    if count == 1:
+        return tensor
+    if len(tensor.shape) == 2:
+        return ops.reshape(tensor, (-1,))
+    _, height, breadth, width, filters = tensor.shape
+    if height * breadth > 1:
+        tensor = ops.transpose(tensor, (1, 2, 0, 3, 4))
+    return ops.reshape(tensor, (height, breadth, count * width, filters))

@@ -1,5 +1,7 @@
 """Any backend: stores are lists, loops are Python's, and nothing is differentiated."""
 
+import dataclasses
+
 from keras import ops
 
 
@@ -8,14 +10,22 @@ def loops_pay():
     return False
 
 
-def reserve(size, shape, dtype):
-    """A store of `size` tensors of one shape, all zero."""
+@dataclasses.dataclass
+class Kind:
+    """Shape and dtype of the tensors in a store."""
+
+    shape: tuple
+    dtype: str
+
+
+def reserve(size, kind):
+    """A store of `size` tensors of one kind, all zero."""
     return [None] * size
 
 
-def read(store, index, shape, dtype):
+def read(store, index, kind):
     """The tensor at `index`; zeros if nothing was written."""
-    return ops.zeros(shape, dtype) if store[index] is None else store[index]
+    return ops.zeros(kind.shape, kind.dtype) if store[index] is None else store[index]
 
 
 def write(store, index, value):
@@ -24,9 +34,14 @@ def write(store, index, value):
     return store
 
 
-def stack(store, size, shape, dtype):
+def stack(store, size, kind):
     """All tensors of a store as one, along a new first axis."""
     return ops.stack(store)
+
+
+def pick(tensor, index):
+    """The part of a tensor at `index` of its first axis."""
+    return tensor[index]
 
 
 def loop(count, body, carry):

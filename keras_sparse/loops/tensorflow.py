@@ -8,17 +8,26 @@ def loops_pay():
     return True
 
 
-def reserve(size, shape, dtype):
-    """A store of `size` tensors of one shape, all zero."""
-    return tf.raw_ops.TensorListReserve(element_shape=-1, num_elements=size, element_dtype=dtype)
+class Kind:
+    """Shape and dtype of the tensors in a store; sizes may be unknown until the graph runs."""
+
+    def __init__(self, shape, dtype):
+        self.dtype = tf.as_dtype(dtype)
+        self.static = [size if isinstance(size, int) else None for size in shape]
+        self.shape = list(shape) if None not in self.static else tf.stack(shape)
 
 
-def read(store, index, shape, dtype):
+def reserve(size, kind):
+    """A store of `size` tensors of one kind, all zero."""
+    return tf.raw_ops.TensorListReserve(element_shape=-1, num_elements=size, element_dtype=kind.dtype)
+
+
+def read(store, index, kind):
     """The tensor at `index`; zeros if nothing was written."""
     value = tf.raw_ops.TensorListGetItem(
-        input_handle=store, index=index, element_shape=tf.stack(shape), element_dtype=dtype
+        input_handle=store, index=index, element_shape=kind.shape, element_dtype=kind.dtype
     )
-    value.set_shape([size if isinstance(size, int) else None for size in shape])
+    value.set_shape(kind.static)
     return value
 
 
@@ -27,11 +36,16 @@ def write(store, index, value):
     return tf.raw_ops.TensorListSetItem(input_handle=store, index=index, item=value)
 
 
-def stack(store, size, shape, dtype):
+def stack(store, size, kind):
     """All tensors of a store as one, along a new first axis."""
     return tf.raw_ops.TensorListStack(
-        input_handle=store, element_shape=tf.stack(shape), element_dtype=dtype, num_elements=size
+        input_handle=store, element_shape=kind.shape, element_dtype=kind.dtype, num_elements=size
     )
+
+
+def pick(tensor, index):
+    """The part of a tensor at `index` of its first axis."""
+    return tf.gather(tensor, index)
 
 
 def loop(count, body, carry):

@@ -2,9 +2,9 @@
 
 import torch
 
-from keras_sparse.loops.plain import loop, loops_pay, read, reserve, stack, write
+from keras_sparse.loops.plain import Kind, loop, loops_pay, pick, read, reserve, stack, write
 
-__all__ = ["differentiable", "loop", "loops_pay", "read", "reserve", "stack", "vjp", "write"]
+__all__ = ["Kind", "differentiable", "loop", "loops_pay", "pick", "read", "reserve", "stack", "vjp", "write"]
 
 
 def vjp(function, tensors, gradient):

@@ -45,7 +45,7 @@ class Unit:
             x = self._rectified_convolution(x.dtype)(wide * scale + shift, kernel)
         return x, inputs, statistics
 
-    def backward(self, inputs, statistics, weights, training, gradient):
+    def backward(self, inputs, statistics, weights, training, gradient, share):
         """Carries a gradient back through the chain.
 
         Args:
@@ -53,6 +53,7 @@ class Unit:
             statistics: List of means and variances.
             weights, training: As in `forward`.
             gradient: Tensor, that of the output.
+            share: Tensor, the part of one position in a mean: 1 / (batch * height * width).
 
         Returns:
             The gradient of the input, and a list with those of gamma, beta and kernel for each convolution.
@@ -68,8 +69,6 @@ class Unit:
             of_gamma = (ops.sum(inner * wide, self.summed) - mean * of_beta) * ops.reshape(inverse, mean.shape)
             of_input = inner * scale
             if training:  # mean and variance depend on the input, too
-                share = 1 / (ops.size(x) / x.shape[self.axis])
-                share = ops.cast(share, gamma.dtype)
                 slope = -scale * inverse * self._along(of_gamma * share)
                 of_input = of_input + (wide * slope - scale * self._along(of_beta * share) - slope * self._along(mean))
             gradient = ops.cast(of_input, x.dtype)
