@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_sparse.aggregation import Concat
 from keras_sparse.loops import backend
+from keras_sparse.loops.packed_units import picker
 from keras_sparse.loops.segments import Segment, is_running, offsets, segments
 
 
@@ -102,7 +103,7 @@ class _Run:
         inner_kinds = self.kinds[:-1] if keep and not block.remat else []
         inner, moments = [], []
         for segment, all_weights in zip(block.segments, self._weights(), strict=True):
-            kinds = [self._kind(vector) for one in all_weights for vector in one[2:4]] if block.training else []
+            kinds = self._kinds(segment, (2, 3)) if block.training else []
 
             def step(i, weights, outputs, segment=segment, kinds=kinds):
                 parts = self._read(outputs, size, segment, i)
@@ -128,18 +129,19 @@ class _Run:
         outputs, inner, moments = kept
         ring = block.reach + 1
         store, of_first = lists.reserve(ring, self.kinds[-1]), ops.zeros_like(self.given[0])
+        zeros = lists.read(store, 0, self.kinds[-1])
         store, of_first = self._scatter(store, of_first, block.exit, 0, gradient)
         found = []
         parts = list(zip(block.segments, self._weights(), inner, moments, strict=True))
         for segment, all_weights, stores, means in reversed(parts):
-            kinds = [self._kind(one[name]) for one in all_weights for name in (0, 1, 4)]
+            kinds, means = self._kinds(segment, (0, 1, 4)), [picker(tensor, segment.count) for tensor in means]
 
             def step(i, tensors, store, of_first, segment=segment, stores=stores):
                 *weights, moments = tensors
                 place = (segment.first + i) % ring
                 gradient = lists.read(store, place, self.kinds[-1])
                 # Its place is for an output farther back from now on.
-                store = lists.write(store, place, ops.zeros_like(gradient))
+                store = lists.write(store, place, zeros)
                 x = self._join(self._read(outputs, None, segment, i), segment.first + i)
                 if block.remat:
                     read = block.unit.forward(x, weights, block.training)[1]
@@ -172,7 +174,7 @@ class _Run:
             segment: `Segment`.
             step: Function of the number of the unit in the segment, of its `tensors` and of what is carried; it gives
                 what is carried on, tensors to be kept, and tensors to be stacked.
-            tensors: Lists of tensors, in which units are along the first axis if there are several.
+            tensors: Lists of functions that give tensors for that number.
             carry: List of what is carried into the first unit.
             kept, stacked: Lists of the kinds of what `step` gives.
             reverse: Boolean, whether to begin with the last unit.
@@ -182,13 +184,16 @@ class _Run:
             single unit the tensors themselves.
         """
         lists = self.lists
+
+        def of_unit(i):
+            return [[pick(i) for pick in one] for one in tensors]
+
         if segment.count == 1:
-            return step(0, tensors, *carry)
+            return step(0, of_unit(0), *carry)
 
         def body(i, *state):
             i = segment.count - 1 - i if reverse else i
-            own = [[lists.pick(tensor, i) for tensor in one] for one in tensors]
-            carried, kept, stacked = step(i, own, *state[: len(carry)])
+            carried, kept, stacked = step(i, of_unit(i), *state[: len(carry)])
             stores = state[len(carry) :]
             return (*carried, *(lists.write(s, i, v) for s, v in zip(stores, [*kept, *stacked], strict=True)))
 
@@ -199,13 +204,14 @@ class _Run:
         return carry, stores[: len(kept)], last
 
     def _weights(self):
-        """The variables of each segment."""
-        return self.block.units.split(self.variables, self.block.counts)
+        """For each segment how to come by the weights of its units."""
+        return self.block.units.pickers(self.variables, self.block.counts)
 
-    def _kind(self, tensor):
-        """The kind of what one unit has of this: a vector over channels, or a kernel."""
-        rank = 1 if len(tensor.shape) < 3 else 4
-        return self.lists.Kind(tuple(tensor.shape[-rank:]), tensor.dtype)
+    def _kinds(self, segment, names):
+        """The kinds of what a unit has of some of its weights, by their places in `PackedUnits.NAMES`."""
+        shapes = self.block.units.unit_shapes(segment.first - self.block.start)
+        pairs = zip(shapes, self.variables, strict=True)
+        return [self.lists.Kind(shape[name], one[name].dtype) for shape, one in pairs for name in names]
 
     def _stored(self):
         """Pairs of a number and what is stored under it to begin with."""

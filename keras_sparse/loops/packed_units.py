@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 from keras import ops
 
+from keras_sparse.loops import backend
+
 
 class PackedUnits:
     """Where in the packed variables the weights of a unit lie.
@@ -46,30 +48,34 @@ class PackedUnits:
             for one, (a, b) in zip(arrays, bounds, strict=True)
         ]
 
-    def split(self, variables, counts):
-        """Takes packed tensors apart.
+    def pickers(self, variables, counts):
+        """How to come by the weights of a unit.
 
         Args:
             variables: Lists of tensors, one for each convolution.
-            counts: List of integers, how many units, equally wide, are in each part.
+            counts: List of integers, how many units, equally wide, are in each part of the block.
 
         Returns:
-            For each part lists as `variables`; where it has several units, these are along a new first axis.
+            For each part lists as `variables`, of functions of the number of a unit in the part.
         """
         firsts = [0, *itertools.accumulate(counts)]
         parts = [[[] for _ in self.filters] for _ in counts]
         for j, one in enumerate(variables):
-            bounds = [int(self.starts[first][j]) for first in firsts[1:-1]]
+            bounds = [int(self.starts[first][j]) for first in firsts]
             for variable in one:
-                pieces = ops.split(variable, bounds, axis=_fan_in(variable)) if bounds else [variable]
-                for part, piece, count in zip(parts, pieces, counts, strict=True):
-                    part[j].append(_unpacked(piece, count))
+                if len(variable.shape) > 1:  # large: parts of it are not copied
+                    pieces = [_rows(variable, bounds[k], self.widths[firsts[k]][j]) for k in range(len(counts))]
+                else:
+                    pieces = ops.split(variable, bounds[1:-1]) if counts[1:] else [variable]
+                    pieces = [picker(_unpacked(piece, n), n) for piece, n in zip(pieces, counts, strict=True)]
+                for part, piece in zip(parts, pieces, strict=True):
+                    part[j].append(piece)
         return parts
 
     def join(self, parts, counts):
-        """Packs tensors of parts, as `split` gives them."""
+        """Packs tensors of parts, in which units are along a new first axis if there are several."""
         flat = [_packed(part, count) for part, count in zip(parts, counts, strict=True)]
-        return flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=_fan_in(flat[0]))
+        return flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=max(0, len(flat[0].shape) - 2))
 
     def with_untrained(self, gradients, variables):
         """One gradient for each variable, zero for what is not trained."""
@@ -81,20 +87,18 @@ class PackedUnits:
         ]
 
 
-def _fan_in(tensor):
-    return max(0, len(tensor.shape) - 2)
+def picker(tensor, count):
+    """How to come by the part of one unit in a tensor of `count`, which are along the first axis."""
+    return lambda i: tensor if count == 1 else backend().pick(tensor, i)
 
 
-def _unpacked(tensor, count):
-    if count == 1:
-        return tensor
-    if len(tensor.shape) == 1:
-        return ops.reshape(tensor, (count, -1))
-    height, breadth, rows, filters = tensor.shape
-    if height * breadth == 1:
-        return ops.reshape(tensor, (count, 1, 1, rows // count, filters))
-    tensor = ops.reshape(tensor, (height, breadth, count, rows // count, filters))
-    return ops.transpose(tensor, (2, 0, 1, 3, 4))
+def _rows(kernel, start, width):
+    height, breadth, _, filters = kernel.shape
+    return lambda i: ops.slice(kernel, [0, 0, start + i * width, 0], [height, breadth, width, filters])
+
+
+def _unpacked(vector, count):
+    return vector if count == 1 else ops.reshape(vector, (count, -1))
 
 
 def _packed(tensor, count):
