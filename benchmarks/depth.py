@@ -6,10 +6,10 @@
 
 Each line of the table is a process of its own: it builds the network, takes training steps on one batch of random
 images (all of the first one counts: tracing, optimising, computing), saves and loads it; what was loaded must predict
-what was saved, and a step must change the first kernel. Peak memory is that of the process, of which importing TensorFlow takes
-the part given. The forms take turns, depth by depth. Under the table stands the exponent of each cost, fitted to
-`cost ~ depth ** exponent`. `--output` writes `depth.csv` and `depth.png`. "unrolled" takes minutes where "loop" takes
-seconds: beyond `--unrolled-until` it is left out.
+what was saved, and a step must change the first kernel. Peak memory is that of the process, of which importing
+TensorFlow takes the part given. The forms take turns, depth by depth. Under the table stands the exponent of each cost,
+fitted to `cost ~ depth ** exponent`. `--output` writes `depth.csv` and `depth.png`. "unrolled" takes minutes where
+"loop" takes seconds: beyond `--unrolled-until` it is left out.
 """
 
 import argparse

@@ -70,9 +70,14 @@ def has_looped_form(block):
     )
 
 
+def loops_of(model):
+    """The `LoopedAggregationBlock`s of a model."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, LoopedAggregationBlock)]
+
+
 def refuse_loops(model, owner):
     """Refuses a model whose units run as iterations of loops, where each is to be looked at or changed."""
-    loops = [layer.name for layer in model._flatten_layers() if isinstance(layer, LoopedAggregationBlock)]
+    loops = [layer.name for layer in loops_of(model)]
     if loops:
         raise ValueError(
             f"`model` of {owner} must have a layer for each unit. Received: the model {model.name!r}, which runs those "

@@ -4,7 +4,7 @@ import keras
 
 from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.layers import LoopedAggregationBlock, SparseAggregationBlock
-from keras_sparse.layers.two_forms import copy_weights, has_looped_form, looped_form, unrolled_form
+from keras_sparse.layers.two_forms import copy_weights, has_looped_form, looped_form, loops_of, unrolled_form
 from keras_sparse.transforms.rebuild import check_model
 
 
@@ -12,7 +12,8 @@ def unroll(model):
     """A new model with a layer for each unit, where `model` runs units as iterations of loops.
 
     For all that looks at single layers: `sparsify`, `callbacks.Prune`, `analysis.feature_reuse`,
-    `applications.transplant_weights`, LiteRT. The function is the same, and so are the weights.
+    `applications.transplant_weights`. The function is the same, and so are the weights; what an optimizer remembers is
+    left behind.
 
     Args:
         model: Built functional or sequential Keras model; it is left as it is.
@@ -28,6 +29,11 @@ def unroll(model):
         >>> sparse = keras_sparse.sparsify(unroll(deep), 0.5, seed=0)
     """
     return _converted(model, LoopedAggregationBlock, unrolled_form, "unroll")
+
+
+def without_loops(model):
+    """The model itself if it has no loops, else `unroll(model)`."""
+    return unroll(model) if loops_of(model) else model
 
 
 def roll(model, remat=False):
