@@ -10,7 +10,7 @@ import importlib
 import keras
 
 from keras_sparse.aggregation import Concat, Mean, Sum
-from keras_sparse.loops.segments import is_running, segments
+from keras_sparse.loops.segments import segments
 
 OPERATORS = (Concat, Mean, Sum)  # whose gradients are written here
 DEEP = 40  # units of a block
@@ -33,5 +33,5 @@ def pays(pattern, operator, units):
     """
     if units < DEEP or type(operator) not in OPERATORS or not backend().loops_pay():
         return False
-    parts = segments(pattern, 1, units, is_running(pattern, operator, units), apart=isinstance(operator, Concat))
+    parts = segments(pattern, operator, 1, units, apart=isinstance(operator, Concat))
     return 2 * len(parts) < units

@@ -38,7 +38,7 @@ class BlockLoop:
         self.running = is_running(pattern, operator, self.last)
         # Output 0 is not in the store where it is wider or narrower than the others.
         self.apart = given[0].shape[self.axis] != units.filters[-1]
-        self.segments = segments(pattern, self.start, self.last, self.running, self.apart)
+        self.segments = segments(pattern, operator, self.start, self.last, self.apart)
         self.counts = [segment.count for segment in self.segments]
         # The exit reads like a unit behind the last.
         self.exit = Segment(self.last + 1, 1, offsets(pattern, self.last + 1, self.running))
@@ -96,10 +96,9 @@ class _Run:
         """
         block = self.block
         size = block.last + 1 if keep else block.reach + 1
-        outputs = self.lists.reserve(size, self.kinds[-1])
+        outputs = self.lists.reserve(size + 1, self.kinds[-1])  # the last stays zero
         for number, output in self._stored():
             outputs = self.lists.write(outputs, number % size, output)
-        size = None if keep else size  # where all have a place, numbers are places
         inner_kinds = self.kinds[:-1] if keep and not block.remat else []
         inner, moments = [], []
         for segment, all_weights in zip(block.segments, self._weights(), strict=True):
@@ -107,16 +106,16 @@ class _Run:
 
             def step(i, weights, outputs, segment=segment, kinds=kinds):
                 parts = self._read(outputs, size, segment, i)
-                x = self._join(parts, segment.first + i)
+                x = self._join(parts, segment, i)
                 y, read, statistics = block.unit.forward(x, weights, block.training)
                 y = parts[0] + y if block.running else y
-                outputs = self.lists.write(outputs, _place(segment.first + i, size), y)
+                outputs = self.lists.write(outputs, self._place(segment.first + i, size), y)
                 return [outputs], read[1:][: len(inner_kinds)], [m for pair in statistics for m in pair][: len(kinds)]
 
             (outputs,), kept, found = self._repeat(segment, step, all_weights, [outputs], inner_kinds, kinds)
             inner.append(kept)
             moments.append(found)
-        leaves = self._join(self._read(outputs, size, block.exit, 0), block.last + 1)
+        leaves = self._join(self._read(outputs, size, block.exit, 0), block.exit, 0)
         if block.training:
             statistics = [block.units.join(parts, block.counts) for parts in zip(*moments, strict=True)]
         else:
@@ -127,8 +126,8 @@ class _Run:
         """Carries a gradient from the exit back to the given outputs and the variables; a list, in their order."""
         block, lists = self.block, self.lists
         outputs, inner, moments = kept
-        ring = block.reach + 1
-        store, of_first = lists.reserve(ring, self.kinds[-1]), ops.zeros_like(self.given[0])
+        size, ring = block.last + 1, block.reach + 1
+        store, of_first = lists.reserve(ring + 1, self.kinds[-1]), ops.zeros_like(self.given[0])
         zeros = lists.read(store, 0, self.kinds[-1])
         store, of_first = self._scatter(store, of_first, block.exit, 0, gradient)
         found = []
@@ -142,7 +141,7 @@ class _Run:
                 gradient = lists.read(store, place, self.kinds[-1])
                 # Its place is for an output farther back from now on.
                 store = lists.write(store, place, zeros)
-                x = self._join(self._read(outputs, None, segment, i), segment.first + i)
+                x = self._join(self._read(outputs, size, segment, i), segment, i)
                 if block.remat:
                     read = block.unit.forward(x, weights, block.training)[1]
                 elif segment.count == 1:
@@ -221,22 +220,48 @@ class _Run:
             return [(self.block.start - 1, sum(self.given[1:], start=self.given[0]))]
         return list(enumerate(self.given))
 
+    def _place(self, number, size):
+        """Where output `number` is in a store of `size`, which is a ring if that is less than all."""
+        return number if size > self.block.last else number % size
+
+    def _places(self, segment, i, size):
+        """Where the outputs are that a unit reads; None where it reads nothing, as far as that is known."""
+        places = []
+        for offset in segment.offsets:
+            number = segment.first + i - offset
+            if isinstance(number, int):
+                places.append(self._place(number, size) if number >= 0 else None)
+            elif offset <= segment.first:
+                places.append(self._place(number, size))
+            else:  # Behind all outputs is a place for nothing.
+                places.append(ops.where(number < 0, size, self._place(number, size)))
+        return places
+
     def _read(self, outputs, size, segment, i):
         """What unit number `segment.first + i` reads, as a list."""
+        places = zip(segment.offsets, self._places(segment, i, size), strict=True)
         return [
-            self.given[0]
-            if self._is_apart(segment, offset)
-            else self.lists.read(outputs, _place(segment.first + i - offset, size), self.kinds[-1])
-            for offset in segment.offsets
+            self.given[0] if self._is_apart(segment, offset) else self.lists.read(outputs, place, self.kinds[-1])
+            for offset, place in places
+            if place is not None
         ]
 
     def _is_apart(self, segment, offset):
         return self.block.apart and segment.first == offset
 
-    def _join(self, parts, unit):
+    def _join(self, parts, segment, i):
         operator = self.block.operator
-        count = unit if self.block.running else len(parts)
-        return ops.cast(operator.finish(operator.accumulate(parts, self.block.axis), count), self.dtype)
+        total = operator.accumulate(parts, self.block.axis)
+        return ops.cast(operator.finish(total, self._count(segment, i)), self.dtype)
+
+    def _count(self, segment, i):
+        """How many outputs are in what a unit reads."""
+        unit = segment.first + i
+        if self.block.running:
+            return unit
+        if isinstance(unit, int) or segment.offsets[0] <= segment.first:
+            return sum(offset <= (unit if isinstance(unit, int) else segment.first) for offset in segment.offsets)
+        return sum(ops.cast(unit >= offset, "int32") for offset in segment.offsets)
 
     def _scatter(self, store, of_first, segment, i, gradient, also=None):
         """Adds a gradient of what a unit reads, and `also` another, to those of the outputs that it reads."""
@@ -248,18 +273,12 @@ class _Run:
             parts = ops.split(gradient, bounds, axis=block.axis) if bounds else [gradient]
         else:
             # The gradient of a join that is linear: of a sum it is the same, of a mean a part.
-            count = segment.first + i if block.running else len(apart)
-            gradient = ops.cast(block.operator.finish(gradient, count), self.dtype)
+            gradient = ops.cast(block.operator.finish(gradient, self._count(segment, i)), self.dtype)
             parts = [gradient if also is None else gradient + also] * len(apart)
-        for offset, part, is_apart in zip(segment.offsets, parts, apart, strict=True):
+        places = self._places(segment, i, block.reach + 1)
+        for place, part, is_apart in zip(places, parts, apart, strict=True):
             if is_apart:
                 of_first = of_first + part
-            else:
-                place = (segment.first + i - offset) % (block.reach + 1)
+            elif place is not None:
                 store = lists.write(store, place, lists.read(store, place, self.kinds[-1]) + part)
         return [store, of_first]
-
-
-def _place(number, size):
-    """Where output `number` is in a store of `size`; None for one that has a place for each."""
-    return number if size is None else number % size

@@ -14,7 +14,8 @@ class Segment:
     Attributes:
         first: Integer, number of the first unit.
         count: Integer, number of units.
-        offsets: Tuple of integers, how far back they read, the farthest first.
+        offsets: Tuple of integers, how far back they read, the farthest first; where that is before output 0, they
+            read nothing there.
     """
 
     first: int
@@ -33,20 +34,28 @@ def offsets(pattern, unit, running):
     return (1,) if running else tuple(sorted(pattern.offsets(unit), reverse=True))
 
 
-def segments(pattern, first, last, running, apart):
+def segments(pattern, operator, first, last, apart):
     """The units of a block in segments, in order.
 
     Args:
         pattern: `Pattern`.
+        operator: `Operator`. Sums have one width, however many outputs are in them: units with fewer can be in a loop
+            with others.
         first, last: Integers, numbers of the units to be computed; lower numbers are outputs that are there.
-        running: Boolean, whether units read a running sum.
         apart: Boolean, whether output 0 is not as wide as the others: a unit that reads it stands alone.
 
     Returns:
         List of `Segment`.
     """
+    running = is_running(pattern, operator, last)
+    farthest = offsets(pattern, last, running)
     found = []
-    for unit in range(first, last + 1):
+    if not isinstance(operator, Concat) and all(
+        offsets(pattern, unit, running) == tuple(offset for offset in farthest if offset <= unit)
+        for unit in range(first, last)
+    ):
+        found.append(Segment(first, last - first + 1, farthest))
+    for unit in range(first, last + 1) if not found else ():
         reads = offsets(pattern, unit, running)
         like_before = found and reads == found[-1].offsets
         # If output 0 is apart, the unit that reads it is, too: here it could only be the one before.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sparse.aggregation import All, Exponential, Window
+from keras_sparse.aggregation import All, Concat, Exponential, Sum, Window
 from keras_sparse.gradients import _differentiate
 from keras_sparse.layers import LoopedAggregationBlock, PreactivationUnit, SparseAggregationBlock
 from keras_sparse.layers.two_forms import copy_weights, has_looped_form, looped_form, unrolled_form
@@ -61,7 +61,7 @@ def both_forms(count, filters, kernel_size, channels, strides=None, remat=False,
 # name: arguments of `both_forms`. Nine units behind a wider input have units alone, and loops.
 CASES = {
     "concat": {"count": 9, "filters": (6, 3), "kernel_size": (1, 3), "channels": 3},
-    "concat, wider input": {"count": 9, "filters": (6, 3), "kernel_size": (1, 3), "channels": 5},
+    "concat, wider input": {"count": 21, "filters": (6, 3), "kernel_size": (1, 3), "channels": 5},
     "concat, remat": {"count": 9, "filters": (6, 3), "kernel_size": (1, 3), "channels": 5, "remat": True},
     "window": {"count": 7, "filters": 3, "kernel_size": 3, "channels": 5, "pattern": "window:2"},
     "running sum": {
@@ -191,15 +191,17 @@ def test_forms_convert_and_keep_names():
 
 
 def test_segments():
-    assert segments(Exponential(), 1, 7, running=False, apart=True) == [
+    concat, add = Concat(), Sum()
+    assert segments(Exponential(), concat, 1, 7, apart=True) == [
         Segment(1, 1, (1,)), Segment(2, 1, (2, 1)), Segment(3, 1, (2, 1)), Segment(4, 1, (4, 2, 1)),
         Segment(5, 3, (4, 2, 1)),
     ]  # fmt: skip
-    assert segments(Exponential(), 1, 7, running=False, apart=False)[-1] == Segment(4, 4, (4, 2, 1))
-    assert segments(Window(2), 1, 50, running=False, apart=True)[-1] == Segment(3, 48, (2, 1))
-    assert segments(All(), 2, 100, running=True, apart=False) == [Segment(2, 99, (1,))]
-    # Far out a graph grows with the logarithm of depth.
-    assert len(segments(Exponential(), 1, 500, running=False, apart=True)) < 20
+    assert segments(Exponential(), concat, 1, 7, apart=False)[-1] == Segment(4, 4, (4, 2, 1))
+    assert segments(Window(2), concat, 1, 50, apart=True)[-1] == Segment(3, 48, (2, 1))
+    # Far out a graph grows with the logarithm of depth; that of a sum does not grow.
+    assert len(segments(Exponential(), concat, 1, 500, apart=True)) < 20
+    assert segments(Exponential(), add, 2, 20, apart=False) == [Segment(2, 19, (16, 8, 4, 2, 1))]
+    assert segments(All(), add, 2, 100, apart=False) == [Segment(2, 99, (1,))]
 
 
 @pytest.mark.parametrize(
