@@ -23,6 +23,8 @@ def SparseNet(
     base=2,
     operator="concat",
     stem_filters=None,
+    loop="auto",
+    remat=False,
 ):
     """SparseNet for CIFAR-sized images: three stages, each unit reading outputs 1, 2, 4, 8, ... back.
 
@@ -45,10 +47,16 @@ def SparseNet(
         operator: "concat", "sum" or "mean".
         stem_filters: Integer, filters of the first convolution. By default the growth rate; if the stages have a
             rate each, 24 or the first of them, whichever is larger, as in the published counts.
+        loop: Boolean, whether the units of a stage are iterations of a few loops (`LoopedAggregationBlock`): the same
+            function, in a graph that hardly grows with depth. "auto": where that was measured to pay, in stages of 40
+            units or more, on TensorFlow, and with JAX on an accelerator. `transforms.unroll` and `roll` convert.
+        remat: Boolean, whether loops keep only the outputs of units, and compute once more what is inside of them for
+            the gradient: less memory for more time.
         {shared}
 
     Returns:
-        A `keras.Model`. Each stage is one layer (`conv2`, `conv3`, `conv4`), a `SparseAggregationBlock`.
+        A `keras.Model`. Each stage is one layer (`conv2`, `conv3`, `conv4`), a `SparseAggregationBlock` or
+        `LoopedAggregationBlock`.
 
     Raises:
         ValueError: If an argument is out of range, or contradicts another.
@@ -67,6 +75,8 @@ def SparseNet(
         operator=operator,
         stem_filters=stem_filters,
         stem_multiple=1,
+        loop=loop,
+        remat=remat,
     )
 
 

@@ -8,8 +8,8 @@ import warnings
 
 from keras import layers
 
-from keras_sparse import aggregation, checks
-from keras_sparse.layers import PreactivationUnit, SparseAggregationBlock
+from keras_sparse import aggregation, checks, loops
+from keras_sparse.layers import LoopedAggregationBlock, PreactivationUnit, SparseAggregationBlock
 from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 STAGES = 3  # of the CIFAR networks
@@ -24,15 +24,21 @@ class Stages:
         base: Integer, base of the patterns that have one.
         operator: Aggregation operator.
         count: Integer, number of stages.
+        loop: "auto" or boolean, whether the units of a stage are iterations of loops.
+        remat: Boolean, whether loops compute once more what is inside of units.
     """
 
-    def __init__(self, conventions, pattern, base, operator, count=STAGES):
+    def __init__(self, conventions, pattern, base, operator, count=STAGES, loop="auto", remat=False):
         owner = conventions.owner
         self.axis = conventions.axis
         self.data_format = conventions.data_format
         self.operator = aggregation.get_operator(operator, owner)
         patterns = checks.per_stage("pattern", pattern, owner, count)
         self.patterns = aggregation.get_patterns(patterns, base, owner)
+        self.loop = checks.choice("loop", loop, owner, ("auto", True, False))
+        self.remat = checks.choice("remat", remat, owner, (True, False))
+        if remat and loop is False:
+            raise checks.error("remat", owner, "False without loops", remat, "Leave out `loop`, or set it to True.")
 
     def normalise(self, x, name):
         """Batch normalisation and ReLU; `name` is the prefix of theirs ("" for the last of the network)."""
@@ -53,16 +59,11 @@ class Stages:
         """A stage whose units each add `growth_rate` channels to what later ones may read."""
         name = f"conv{stage + 2}"
         filters, kernels = ((4 * growth_rate, growth_rate), (1, 3)) if bottleneck else (growth_rate, 3)
-        return SparseAggregationBlock(
-            [
-                PreactivationUnit(filters, kernels, data_format=self.data_format, name=f"{name}_block{i + 1}")
-                for i in range(units)
-            ],
-            pattern=self.patterns[stage],
-            operator=self.operator,
-            axis=self.axis,
-            name=name,
-        )(x)
+        blocks = [
+            PreactivationUnit(filters, kernels, data_format=self.data_format, name=f"{name}_block{i + 1}")
+            for i in range(units)
+        ]
+        return self._aggregated(blocks, stage, name)(x)
 
     def added(self, x, stage, units, width, bottleneck):
         """A stage of pre-activation residual units; its first unit halves the image in all but the first stage."""
@@ -85,14 +86,18 @@ class Stages:
         shortcut = None
         if stride != 1 or x.shape[self.axis] != filters[-1]:
             shortcut = convolution(filters[-1], 1, self.data_format, f"{name}_block1_0_conv", strides=stride)
-        return SparseAggregationBlock(
-            blocks,
-            pattern=self.patterns[stage],
-            operator=self.operator,
-            shortcut=shortcut,
-            axis=self.axis,
-            name=name,
-        )(x)
+        return self._aggregated(blocks, stage, name, shortcut)(x)
+
+    def _aggregated(self, units, stage, name, shortcut=None):
+        options = {
+            "pattern": self.patterns[stage], "operator": self.operator, "shortcut": shortcut, "name": name,
+        }  # fmt: skip
+        loop = self.loop
+        if loop == "auto":
+            loop = self.remat or loops.pays(self.patterns[stage], self.operator, len(units))
+        if loop and len(units) > 1:
+            return LoopedAggregationBlock.from_units(units, remat=self.remat, **options)
+        return SparseAggregationBlock(units, axis=self.axis, **options)
 
     def transition(self, x, stage, compression):
         """BN, ReLU, 1x1 convolution to `floor(compression * channels)`, 2x2 average pooling."""
@@ -114,6 +119,8 @@ def cifar_network(
     operator,
     stem_filters,
     stem_multiple,
+    loop=False,
+    remat=False,
 ):
     """SparseNet, DenseNet or ResNet for images of about 32x32, by operator.
 
@@ -126,7 +133,7 @@ def cifar_network(
         A Keras model.
     """
     owner = conventions.owner
-    stages = Stages(conventions, pattern, base, operator)
+    stages = Stages(conventions, pattern, base, operator, loop=loop, remat=remat)
     joins_by_sum = not isinstance(stages.operator, aggregation.Concat)
     if bottleneck is None:
         bottleneck = joins_by_sum
@@ -194,7 +201,7 @@ def imagenet_network(conventions, image, units, growth_rate, pattern, base, stem
         A Keras model.
     """
     owner = conventions.owner
-    stages = Stages(conventions, pattern, base, "concat", count=len(units))
+    stages = Stages(conventions, pattern, base, "concat", count=len(units), loop=False)
     rates = [
         checks.integer("growth_rate", rate, owner, minimum=1)
         for rate in checks.per_stage("growth_rate", growth_rate, owner, len(units))

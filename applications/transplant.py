@@ -30,7 +30,7 @@ def transplant_weights(source, target):
             raise ValueError(
                 f"`source` and `target` of transplant_weights must have the same layers. Received: {len(missing)} "
                 f'layer(s) that "{missing_in.name}" lacks, the first named {missing[0]!r}. Build both with the '
-                "same depth and the same `include_top`."
+                "same depth, the same `include_top` and the same `loop`."
             )
     for name, layer in ours.items():
         shapes = [[tuple(w.shape) for w in one.weights] for one in (theirs[name], layer)]

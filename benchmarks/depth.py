@@ -1,68 +1,81 @@
-"""Very deep networks: time to build, to take the first step, to take later ones, to save and to load; peak memory.
+"""Very deep networks, unrolled and as loops: what they cost, and how the cost grows with depth.
 
-    python benchmarks/depth.py --model sparsenet-bc --depth 1001
-    python benchmarks/depth.py --model sparsenet-sum --depth 2000
-    python benchmarks/depth.py --model resnet --depth 2000
+    python benchmarks/depth.py
+    python benchmarks/depth.py --model resnet sparsenet-sum --depth 200 2000 --form loop
+    python benchmarks/depth.py --quick
 
-Each call measures one network in a process of its own and prints one line of Markdown table. The reloaded model must
-predict what the saved one does, or the command fails.
+Each line of the table is a process of its own: it builds the network, takes training steps on one batch of random
+images (all of the first one counts: tracing, optimising, computing), saves and loads it; what was loaded must predict
+what was saved, and a step must change the first kernel. Peak memory is that of the process, of which importing
+TensorFlow takes the part given. The forms take turns, depth by depth. Under the table stands the exponent of each cost,
+fitted to `cost ~ depth ** exponent`. `--output` writes `depth.csv` and `depth.png`. "unrolled" takes minutes where
+"loop" takes seconds: beyond `--unrolled-until` it is left out.
 """
 
 import argparse
+import csv
+import json
+import math
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 MODELS = ("sparsenet-bc", "sparsenet-sum", "densenet-bc", "resnet")
+FORMS = ("unrolled", "loop", "remat")
+SECONDS = ("build", "first step", "step", "save", "load")
+COLUMNS = ("model", "form", "depth", "batch", "parameters", *SECONDS, "peak", "of it imports")
+FITTED = ("build", "first step", "step", "peak")
 
 
-def build(name, depth):
+def build(name, depth, form):
     from keras_sparse.applications import DenseNet, ResNet, SparseNet
 
+    options = {"loop": form != "unrolled", "remat": form == "remat"}
     return {
-        "sparsenet-bc": lambda: SparseNet(depth, 12, bottleneck=True),
-        "sparsenet-sum": lambda: SparseNet(depth, 16, operator="sum"),
+        "sparsenet-bc": lambda: SparseNet(depth, 12, bottleneck=True, **options),
+        "sparsenet-sum": lambda: SparseNet(depth, 16, operator="sum", **options),
         "densenet-bc": lambda: DenseNet(depth, 12, bottleneck=True),
-        "resnet": lambda: ResNet(depth),
+        "resnet": lambda: ResNet(depth, **options),
     }[name]()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, default="sparsenet-bc")
-    parser.add_argument("--depth", type=int, default=1001)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=5, help="steps after the first, of which the median counts")
-    arguments = parser.parse_args()
-
+def measure(name, depth, form, batch, steps):
+    """Trains one network and returns what it took: a dictionary with `COLUMNS`."""
     import keras
     import numpy as np
 
+    import keras_sparse.applications  # so that the first build does not count as its import
     from keras_sparse.training import CoupledDecaySGD
     from keras_sparse.training.compilation import compile_classifier
 
+    assert keras_sparse.applications
     keras.utils.set_random_seed(0)
-    seconds = {}
+    found = {"of it imports": peak()}
 
     def clocked(what, function):
         began = time.perf_counter()
         result = function()
-        seconds[what] = time.perf_counter() - began
+        found[what] = time.perf_counter() - began
         return result
 
-    model = clocked("build", lambda: build(arguments.model, arguments.depth))
-    compile_classifier(model, CoupledDecaySGD(0.1, momentum=0.9, nesterov=True))
+    model = clocked("build", lambda: build(name, depth, form))
+    compile_classifier(model, CoupledDecaySGD(0.01, momentum=0.9, nesterov=True))
     model.optimizer.build(model.trainable_variables)
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(arguments.batch_size, 32, 32, 3)).astype("float32")
-    y = rng.integers(0, 10, arguments.batch_size)
+    x = rng.normal(size=(batch, 32, 32, 3)).astype("float32")
+    y = rng.integers(0, 10, batch)
     before = model.get_weights()[0]
     clocked("first step", lambda: model.train_on_batch(x, y))
-    steps = []
-    for _ in range(arguments.steps):
+    taken = []
+    for _ in range(steps):
         clocked("step", lambda: model.train_on_batch(x, y))
-        steps.append(seconds.pop("step"))
+        taken.append(found["step"])
+    found["step"] = sorted(taken)[len(taken) // 2]
+    found["peak"] = peak()
     assert not np.array_equal(before, model.get_weights()[0]), "a step must change the first kernel"
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
@@ -70,21 +83,108 @@ def main():
         again = clocked("load", lambda: keras.saving.load_model(path))
     # Eager calls: tracing another graph would double what is measured.
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(x)) for m in (model, again)))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    columns = ["build", "first step", "save", "load"]
-    print(
-        "| model | depth | batch | parameters | "
-        + " | ".join(f"{c} (s)" for c in columns)
-        + " | step (s) | peak (GiB) |"
+    parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+    return {"model": name, "form": form, "depth": depth, "batch": batch, "parameters": parameters, **found}
+
+
+def peak():
+    """Peak memory of this process in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def child(task):
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", json.dumps(task)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        check=False,
     )
-    print("|---" * (4 + len(columns) + 2) + "|")
-    cells = [f"{seconds[c]:.1f}" for c in columns] + [f"{sorted(steps)[len(steps) // 2]:.2f}", f"{peak:.1f}"]
-    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    print(
-        f"| {arguments.model} | {arguments.depth} | {arguments.batch_size} | {parameters:,} | "
-        + " | ".join(cells)
-        + " |"
-    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def exponent(rows, column):
+    """The slope of the straight line through logarithms of depth and cost."""
+    points = [(math.log(row["depth"]), math.log(max(row[column], 1e-3))) for row in rows]
+    middle, mean = (sum(values) / len(points) for values in zip(*points, strict=True))
+    return sum((x - middle) * (y - mean) for x, y in points) / sum((x - middle) ** 2 for x, _ in points)
+
+
+def line(row):
+    cells = [row["model"], row["form"], str(row["depth"]), str(row["batch"]), f"{row['parameters']:,}"]
+    cells += [f"{row[column]:.2f}" for column in COLUMNS[5:]]
+    return f"| {' | '.join(cells)} |"
+
+
+def write(rows, folder, machine):
+    """The table as CSV, and a figure."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "depth.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 4), layout="constrained")
+    for axis, column in zip(axes, ("first step", "step", "peak"), strict=True):
+        for (model, form), group in groups(rows).items():
+            axis.plot([r["depth"] for r in group], [r[column] for r in group], "o-", label=f"{model}, {form}")
+        axis.set(xscale="log", yscale="log", xlabel="depth", title=f"{column} ({'GiB' if column == 'peak' else 's'})")
+        axis.grid(alpha=0.3, which="both")
+    axes[0].legend(fontsize=8)
+    figure.suptitle(machine, fontsize=7)
+    figure.savefig(folder / "depth.png", dpi=100)
+
+
+def groups(rows):
+    """Rows by model and form."""
+    found = {}
+    for row in rows:
+        found.setdefault((row["model"], row["form"]), []).append(row)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, nargs="+", default=["sparsenet-bc"])
+    parser.add_argument("--depth", type=int, nargs="+", default=[100, 200, 400, 1001])
+    parser.add_argument("--form", choices=FORMS, nargs="+", default=["unrolled", "loop"])
+    parser.add_argument("--unrolled-until", type=int, default=400, metavar="DEPTH")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=5, help="steps after the first, of which the median counts")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for depth.csv and depth.png")
+    parser.add_argument("--quick", action="store_true", help="depths 22 and 40, two steps")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(measure(*json.loads(arguments.child))))
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from masked_training import machine
+
+    depths, steps = ([22, 40], 2) if arguments.quick else (arguments.depth, arguments.steps)
+    here = machine()
+    print(here)
+    units = {**dict.fromkeys(SECONDS, " (s)"), "peak": " (GiB)", "of it imports": " (GiB)"}
+    print(f"| {' | '.join(c + units.get(c, '') for c in COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
+    rows = []
+    for model in arguments.model:
+        for depth in depths:
+            for form in ["unrolled"] if model == "densenet-bc" else arguments.form:
+                if form != "unrolled" or depth <= arguments.unrolled_until:
+                    rows.append(child([model, depth, form, arguments.batch_size, steps]))
+                    print(line(rows[-1]), flush=True)
+    for (model, form), group in groups(rows).items():
+        if len(group) > 1:
+            fitted = ", ".join(f"{column} {exponent(group, column):.2f}" for column in FITTED)
+            print(f"{model}, {form}, exponents of depth: {fitted}")
+    if arguments.output:
+        write(rows, arguments.output, here)
 
 
 if __name__ == "__main__":

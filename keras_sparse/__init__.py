@@ -40,10 +40,12 @@ from keras_sparse.transforms import (  # noqa: E402
     mask_in_place,
     reinitialize,
     rewind,
+    roll,
     scale_width,
     shrink,
     sparsify,
     strip,
+    unroll,
 )
 
 __version__ = "0.1.0"
@@ -64,6 +66,7 @@ __all__ = [
     "patterns",
     "reinitialize",
     "rewind",
+    "roll",
     "scale_width",
     "schedules",
     "shrink",
@@ -73,6 +76,7 @@ __all__ = [
     "training",
     "transforms",
     "tuning",
+    "unroll",
 ]
 
 

@@ -39,6 +39,15 @@ def integer(argument, value, owner, minimum, maximum=None, hint=None):
     return int(value)
 
 
+def integers(argument, value, owner, minimum, count=None, what=None):
+    """`value`, an integer or several, as a tuple of integers >= minimum: one for each of `count` things, `what`."""
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    if count is not None and len(values) != count:
+        allowed = f"one integer for each of the {count} {what}"
+        raise error(argument, owner, allowed, value, f"Pass {count} of them.")
+    return tuple(integer(argument, one, owner, minimum) for one in values)
+
+
 def number(argument, value, owner, minimum, maximum, hint=None, exclude_maximum=False):
     """`value` as a float in [minimum, maximum], or in [minimum, maximum) with `exclude_maximum`."""
     accepted = isinstance(value, numbers.Real) and not isinstance(value, bool)

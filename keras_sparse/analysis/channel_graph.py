@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 
 
 @dataclasses.dataclass(eq=False)
@@ -176,10 +177,11 @@ def channel_graph(model, input_shape=None):
 
     Raises:
         ValueError: If a layer of ours with sparse connections is inside a layer whose `call` cannot be followed on
-            symbolic tensors.
+            symbolic tensors, or units run as iterations of loops.
     """
     from keras_sparse.analysis.channel_rules import Tracer
 
+    refuse_loops(model, "channel_graph")
     return Tracer().trace(model, input_shape)
 
 

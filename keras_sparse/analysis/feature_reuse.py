@@ -16,6 +16,7 @@ from keras_sparse.analysis.definition_order import in_definition_order
 from keras_sparse.analysis.text_table import text_table
 from keras_sparse.layers import SparseAggregationBlock
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +87,8 @@ def feature_reuse(model):
         >>> feature_reuse(SparseNet(22, 12)).stages[0].weights.shape     # y_0 .. y_6; six units and the transition
         (7, 7)
     """
+    if isinstance(model, keras.Model):
+        refuse_loops(model, "feature_reuse")
     layers = in_definition_order(model) if isinstance(model, keras.Model) else ()
     blocks = [layer for layer in layers if isinstance(layer, SparseAggregationBlock) and layer.built]
     # Behind a shortcut the first unit reads something else than the others.

@@ -2,7 +2,8 @@
 
 A functional model is passed through symbolically, a subclassed one by tracing its `call`; either way each layer
 runs, and while it runs, the two methods that Keras may run it by are replaced on the instance by ones that take
-notes. This works for any model, however its layers are nested, and leaves no trace on it.
+notes. This works for any model, however its layers are nested, and leaves no trace on it. Units that are iterations of
+a loop are seen one by one, as if unrolled.
 """
 
 import contextlib
@@ -12,6 +13,8 @@ import itertools
 import keras
 
 from keras_sparse import checks
+from keras_sparse.layers import LoopedAggregationBlock
+from keras_sparse.layers.two_forms import unrolled_form
 
 
 @dataclasses.dataclass
@@ -74,14 +77,30 @@ def layer_calls(model, input_shape=None, opaque=()):
 
         return run
 
+    def replace(layer, name, method):
+        # In the instance's dictionary, behind the back of Keras's attribute tracking.
+        vars(layer)[name] = method
+        replaced.callback(vars(layer).pop, name)
+
     with contextlib.ExitStack() as replaced:
         for layer in _unique(model):
+            if isinstance(layer, LoopedAggregationBlock):
+                twin = _built_without_values(unrolled_form(layer), layer)
+                for part in _unique(twin):
+                    replace(part, "compute_output_spec", noting(part, part.compute_output_spec))
+                replace(layer, "compute_output_spec", twin.compute_output_spec)
+                continue
             for name in ("compute_output_spec", "call"):
-                # In the instance's dictionary, behind the back of Keras's attribute tracking.
-                vars(layer)[name] = noting(layer, getattr(layer, name))
-                replaced.callback(vars(layer).pop, name)
+                replace(layer, name, noting(layer, getattr(layer, name)))
         model.compute_output_spec(specs)
     return calls
+
+
+def _built_without_values(twin, block):
+    """The units that a loop stands for, to be seen one by one."""
+    with keras.StatelessScope(initialize_variables=False):
+        twin.build(block.get_build_config()["input_shape"])
+    return twin
 
 
 def _has_sublayers(layer):

@@ -13,6 +13,7 @@ from keras_sparse.analysis.layer_calls import layer_calls
 from keras_sparse.analysis.multiply_adds import OPAQUE, multiply_adds
 from keras_sparse.analysis.text_table import short, shorten, text_table
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import loops_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,8 +190,9 @@ def profile(model, input_shape=None):
             add_row(call.path[1:], call.layer, owners, call.output, *macs, _bytes(call))
         elif holds_something(call.layer):
             add_row(call.path[1:], call.layer, [call.layer], call.output)
+    counted_by_unit = {id(part) for loop in loops_of(model) for part in loop._flatten_layers()}
     for layer in model._flatten_layers():
-        if holds_something(layer):
+        if id(layer) not in counted_by_unit and holds_something(layer):
             add_row((layer.name, "(not called)"), layer, [layer], ())
     return Profile(model.name, tuple(rows))
 

@@ -11,8 +11,8 @@ from keras_sparse.layers.sparse_kernel import FORMATS
 TWIN_OPTIONS = ("width", "sparsity", "topology", "sparse_layers", "format", "block_size")
 
 OPTIONS = (
-    "depth", "growth_rate", "bottleneck", "compression", "pattern", "base", "operator", "stem_filters", "aggregation",
-    "columns", "filters", "drop_path", "hidden", "activation", "input_dropout", "dropout", *TWIN_OPTIONS,
+    "depth", "growth_rate", "bottleneck", "compression", "pattern", "base", "operator", "stem_filters", "loop", "remat",
+    "aggregation", "columns", "filters", "drop_path", "hidden", "activation", "input_dropout", "dropout", *TWIN_OPTIONS,
 )  # fmt: skip
 
 DEFAULTS = {
@@ -32,6 +32,8 @@ def add_model_options(command):
     model.add_argument("--base", type=int, help="of the exponential and hybrid patterns")
     model.add_argument("--operator", help="concat, sum or mean")
     model.add_argument("--stem-filters", type=int)
+    model.add_argument("--loop", action=argparse.BooleanOptionalAction, help="units as loops (default: if deep)")
+    model.add_argument("--remat", action=argparse.BooleanOptionalAction, help="of loops: less memory, more time")
     model.add_argument("--aggregation", help="of resnet50, resnet101 and resnet152")
     model.add_argument("--columns", type=int, help="of fractalnet")
     model.add_argument("--filters", type=int, nargs="+", metavar="N", help="of fractalnet, one a block")

@@ -4,6 +4,7 @@ import re
 import warnings
 
 from keras_sparse.exports.export_format import ExportFormat
+from keras_sparse.transforms.unroll import without_loops
 
 
 class Litert(ExportFormat):
@@ -17,6 +18,7 @@ class Litert(ExportFormat):
     file_name = "model.tflite"
 
     def write(self, model, path, batch):
+        model = without_loops(model)  # of lists of tensors, which LiteRT does not have
         model.export(path, format="litert", input_signature=batch.signature, verbose=False, **self.converter_options())
 
     def converter_options(self):

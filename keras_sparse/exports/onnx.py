@@ -4,6 +4,7 @@ import importlib
 import warnings
 
 from keras_sparse.exports.export_format import ExportFormat
+from keras_sparse.transforms.unroll import without_loops
 
 
 class Onnx(ExportFormat):
@@ -13,6 +14,7 @@ class Onnx(ExportFormat):
     packages = ("onnx", "tf2onnx", "onnxruntime")
 
     def write(self, model, path, batch):
+        model = without_loops(model)  # of lists of tensors, which tf2onnx does not know
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # tf2onnx looks for names that NumPy 2 no longer has
             model.export(path, format="onnx", input_signature=batch.signature, verbose=False)

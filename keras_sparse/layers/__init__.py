@@ -1,6 +1,7 @@
 """Keras layers: sparse kernels, aggregation of earlier outputs, and the units that the networks are made of."""
 
 from keras_sparse.layers.fractal_block import FractalBlock
+from keras_sparse.layers.looped_aggregation_block import LoopedAggregationBlock
 from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.layers.masked_conv1d import MaskedConv1D
 from keras_sparse.layers.masked_conv2d import MaskedConv2D
@@ -18,6 +19,7 @@ LAYERS = Registry(
     "layer",
     [
         FractalBlock,
+        LoopedAggregationBlock,
         MaskedConv1D,
         MaskedConv2D,
         MaskedConv3D,
@@ -34,6 +36,7 @@ LAYERS = Registry(
 __all__ = [
     "LAYERS",
     "FractalBlock",
+    "LoopedAggregationBlock",
     "MaskConstraint",
     "MaskedConv1D",
     "MaskedConv2D",

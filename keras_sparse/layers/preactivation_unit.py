@@ -41,21 +41,13 @@ class PreactivationUnit(keras.layers.Layer):
 
     def __init__(self, filters, kernel_size, strides=1, data_format=None, convolutions=None, **kwargs):
         super().__init__(**kwargs)
-        self.filters = self._integers("filters", filters)
-        self.kernel_size = self._integers("kernel_size", kernel_size)
+        self.filters = checks.integers("filters", filters, self, minimum=1)
         count = len(self.filters)
         if isinstance(strides, int):
             strides = (strides,) + (1,) * (count - 1)
-        self.strides = self._integers("strides", strides)
-        for argument in ("kernel_size", "strides"):
-            if len(getattr(self, argument)) != count:
-                raise checks.error(
-                    argument,
-                    self,
-                    f"one integer for each of the {count} convolutions in `filters`",
-                    getattr(self, argument),
-                    f"Pass {count} of them.",
-                )
+        each = {"count": count, "what": "convolutions in `filters`"}
+        self.kernel_size = checks.integers("kernel_size", kernel_size, self, minimum=1, **each)
+        self.strides = checks.integers("strides", strides, self, minimum=1, **each)
         self.data_format = data_format or keras.config.image_data_format()
         checks.choice("data_format", self.data_format, self, ("channels_last", "channels_first"))
         self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
@@ -67,10 +59,6 @@ class PreactivationUnit(keras.layers.Layer):
             convolution(*sizes, self.data_format, f"{self.name}_{i + 1}_conv", strides=stride, dtype=self.dtype_policy)
             for i, (*sizes, stride) in enumerate(zip(self.filters, self.kernel_size, self.strides, strict=True))
         ]
-
-    def _integers(self, argument, value):
-        values = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(checks.integer(argument, v, owner=self, minimum=1) for v in values)
 
     def build(self, input_shape):
         shape = tuple(input_shape)

@@ -15,6 +15,7 @@ from keras_sparse.transforms.scale_width import scale_width
 from keras_sparse.transforms.shrink import shrink
 from keras_sparse.transforms.sparsify import sparsify
 from keras_sparse.transforms.strip import strip
+from keras_sparse.transforms.unroll import roll, unroll
 
 __all__ = [
     "compact",
@@ -22,8 +23,10 @@ __all__ = [
     "reinitialize",
     "restart_clock",
     "rewind",
+    "roll",
     "scale_width",
     "shrink",
     "sparsify",
     "strip",
+    "unroll",
 ]

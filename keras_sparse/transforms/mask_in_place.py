@@ -10,6 +10,7 @@ from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.analysis.dense_kernels import kernels_of
 from keras_sparse.layers import SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 from keras_sparse.transforms.rebuild import check_model
 from keras_sparse.transforms.selection import PLACES, select
 from keras_sparse.transforms.strategy_scope import strategy_scope
@@ -50,6 +51,7 @@ def mask_in_place(model, exclude=None, owner="mask_in_place"):
         (52, True)
     """
     check_model(model, owner)
+    refuse_loops(model, owner)
     candidates = {id(layer): layer for layer in model._flatten_layers() if type(layer) in TWINS}
     excluded = excluded_layers(model, exclude, owner)
     chosen = [layer for key, layer in candidates.items() if key not in excluded]

@@ -6,6 +6,7 @@ import numpy as np
 from keras_sparse import checks
 from keras_sparse.analysis.definition_order import in_definition_order
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 from keras_sparse.transforms.fresh_start import forget_training
 from keras_sparse.transforms.rebuild import check_model
 
@@ -36,6 +37,7 @@ def reinitialize(model, seed=None):
         >>> model.fit(images, labels, epochs=10)
     """
     check_model(model, "reinitialize")
+    refuse_loops(model, "reinitialize")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     checks.integer("seed", seed, "reinitialize", minimum=0)

@@ -6,6 +6,7 @@ import keras
 
 from keras_sparse import checks
 from keras_sparse.analysis.channel_graph import channel_graph
+from keras_sparse.layers.two_forms import refuse_loops
 from keras_sparse.transforms.rebuild import check_model, rebuild
 from keras_sparse.transforms.scaled_channels import ScaledChannels
 from keras_sparse.transforms.selection import select
@@ -44,6 +45,7 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
         6471608
     """
     check_model(model, "scale_width")
+    refuse_loops(model, "scale_width")
     multiplier = checks.number("multiplier", multiplier, "scale_width", 1e-6, 8, hint="0.5 halves the filters.")
     graph = channel_graph(model)
     kept = select("exclude", exclude, model, graph, "scale_width") | _classifiers(model, graph)

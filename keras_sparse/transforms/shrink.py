@@ -7,6 +7,7 @@ from keras import ops
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.analysis.channel_ties import fixed_channels, tied_channels
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 from keras_sparse.transforms.exchange import counterparts
 from keras_sparse.transforms.fold_constants import constant_inputs, foldable, folded_biases
 from keras_sparse.transforms.rebuild import check_model, dense_kernel, rebuild, transfer_kernel
@@ -37,6 +38,7 @@ def shrink(model, input_shape=None):
         (266610, 48212)
     """
     check_model(model, "shrink")
+    refuse_loops(model, "shrink")
     sparse = {id(layer): layer for layer in sparse_layers(model, "shrink")}
     graph = channel_graph(model, input_shape)
     masks = {id(link.layer): _connected(link) for link in graph.links}

@@ -13,6 +13,7 @@ from keras_sparse.allocation.shares import shares
 from keras_sparse.analysis.channel_graph import channel_graph
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from keras_sparse.layers.two_forms import refuse_loops
 from keras_sparse.topologies.topology import check_sparsity
 from keras_sparse.transforms.connect_paths import connect_paths
 from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
@@ -78,6 +79,7 @@ def sparsify(
         4513768
     """
     check_model(model, "sparsify")
+    refuse_loops(model, "sparsify")
     seed = random.randrange(2**31) if seed is None else checks.integer("seed", seed, "sparsify", minimum=0)
     graph = channel_graph(model)
     called = {id(link.layer) for link in graph.links}

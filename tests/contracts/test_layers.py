@@ -21,6 +21,10 @@ def units():
 # Arguments to make a layer, and how to use it on an image. What follows a space in a name is another example of it.
 EXAMPLES = {
     "fractal_block": ({"filters": 4, "columns": 2, "seed": 1}, lambda layer, x: layer(x)),
+    "looped_aggregation_block": (
+        {"units": 5, "filters": (4, 3), "kernel_size": (1, 3), "operator": "sum"},
+        lambda layer, x: layer(x),
+    ),
     "masked_conv1d": (
         {"filters": 4, "kernel_size": 3, "sparsity": 0.5, "padding": "causal"},
         lambda layer, x: layer(keras.layers.Reshape((16, 12))(x)),

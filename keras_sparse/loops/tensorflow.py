@@ -1,0 +1,85 @@
+"""TensorFlow: outputs are kept in tensor lists, whose elements are neither copied nor moved."""
+
+import tensorflow as tf
+
+
+def loops_pay():
+    """Whether a loop is worth it: a graph that is traced and optimised grows with each unit."""
+    return True
+
+
+class Kind:
+    """Shape and dtype of the tensors in a store; sizes may be unknown until the graph runs."""
+
+    def __init__(self, shape, dtype):
+        self.dtype = tf.as_dtype(dtype)
+        self.static = [size if isinstance(size, int) else None for size in shape]
+        self.shape = list(shape) if None not in self.static else tf.stack(shape)
+
+
+def reserve(size, kind):
+    """A store of `size` tensors of one kind, all zero."""
+    return tf.raw_ops.TensorListReserve(element_shape=-1, num_elements=size, element_dtype=kind.dtype)
+
+
+def read(store, index, kind):
+    """The tensor at `index`; zeros if nothing was written."""
+    value = tf.raw_ops.TensorListGetItem(
+        input_handle=store, index=index, element_shape=kind.shape, element_dtype=kind.dtype
+    )
+    value.set_shape(kind.static)
+    return value
+
+
+def write(store, index, value):
+    """The store with another tensor at `index`."""
+    return tf.raw_ops.TensorListSetItem(input_handle=store, index=index, item=value)
+
+
+def stack(store, size, kind):
+    """All tensors of a store as one, along a new first axis."""
+    return tf.raw_ops.TensorListStack(
+        input_handle=store, element_shape=kind.shape, element_dtype=kind.dtype, num_elements=size
+    )
+
+
+def pick(tensor, index):
+    """The part of a tensor at `index` of its first axis."""
+    return tf.gather(tensor, index)
+
+
+def loop(count, body, carry):
+    """`carry = body(i, *carry)` for i from 0 to `count - 1`."""
+    # One iteration depends on the one before: to begin several at once only costs memory.
+    _, *carry = tf.while_loop(
+        lambda i, *carry: i < count,
+        lambda i, *carry: (i + 1, *body(i, *carry)),
+        (tf.constant(0), *carry),
+        parallel_iterations=1,
+    )
+    return carry
+
+
+def vjp(function, tensors, gradient):
+    """The gradient of a function's output, carried back to the tensors that it takes."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        output = function(*tensors)
+    return tape.gradient(output, tensors, output_gradients=gradient)
+
+
+def differentiable(forward, backward):
+    """A function of tensors whose gradient is written by hand.
+
+    Args:
+        forward: Function of tensors that gives its outputs, a list, and what `backward` needs.
+        backward: Function of the tensors, of what it needs and of the outputs' gradients; a list, one for each tensor.
+    """
+
+    @tf.custom_gradient
+    def function(*tensors):
+        outputs, kept = forward(*tensors)
+        return tuple(outputs), lambda *gradients: backward(tensors, kept, gradients)
+
+    # Of a variable its value, or the gradient would be asked for the variable.
+    return lambda *tensors: function(*map(tf.convert_to_tensor, tensors))
