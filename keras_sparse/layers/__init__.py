@@ -9,6 +9,7 @@ from keras_sparse.layers.masked_dense import MaskedDense
 from keras_sparse.layers.masked_einsum_dense import MaskedEinsumDense
 from keras_sparse.layers.path_sampler import PathSampler
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
+from keras_sparse.layers.scale_shift import ScaleShift
 from keras_sparse.layers.sparse_aggregation import SparseAggregation
 from keras_sparse.layers.sparse_aggregation_block import SparseAggregationBlock
 from keras_sparse.layers.sparse_conv2d import SparseConv2D
@@ -25,6 +26,7 @@ LAYERS = Registry(
         MaskedEinsumDense,
         PathSampler,
         PreactivationUnit,
+        ScaleShift,
         SparseAggregation,
         SparseAggregationBlock,
         SparseConv2D,
@@ -42,6 +44,7 @@ __all__ = [
     "MaskedEinsumDense",
     "PathSampler",
     "PreactivationUnit",
+    "ScaleShift",
     "SparseAggregation",
     "SparseAggregationBlock",
     "SparseConv2D",

@@ -35,10 +35,10 @@ def batch_normalization(data_format, name, dtype=None):
     )
 
 
-def shown(convolutions, given):
-    """Convolutions as a unit's configuration holds them: None if it made them itself, and still would."""
-    as_made = not given and all(type(layer) is layers.Conv2D for layer in convolutions)
-    return None if as_made else [keras.saving.serialize_keras_object(layer) for layer in convolutions]
+def shown(sublayers, given):
+    """Layers as a unit's configuration holds them: None if it made them itself, and still would."""
+    as_made = not given and all(type(layer) in (layers.Conv2D, layers.BatchNormalization) for layer in sublayers)
+    return None if as_made else [keras.saving.serialize_keras_object(layer) for layer in sublayers]
 
 
 def deserialized(saved):

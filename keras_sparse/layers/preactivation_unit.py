@@ -19,6 +19,7 @@ class PreactivationUnit(keras.layers.Layer):
         strides: Integer or tuple of integers, one for each convolution; one integer strides the first.
         data_format: "channels_last", "channels_first", or None for Keras's setting.
         convolutions: None, or a list of convolution layers to use (sparse ones, say) instead of making them.
+        norms: None, or a list of layers to use in the places of the batch normalisations (as `fold_batch_norm` does).
         **kwargs: As for every Keras layer. The inner layers are named `<name>_0_bn`, `<name>_1_conv`,
             `<name>_1_bn`, `<name>_2_conv`, ... as in `keras.applications`.
 
@@ -37,9 +38,9 @@ class PreactivationUnit(keras.layers.Layer):
     """
 
     # `sparsify` and its like may exchange these: a configuration can hold them.
-    replaceable_sublayers = "convolutions"
+    replaceable_sublayers = ("convolutions", "norms")
 
-    def __init__(self, filters, kernel_size, strides=1, data_format=None, convolutions=None, **kwargs):
+    def __init__(self, filters, kernel_size, strides=1, data_format=None, convolutions=None, norms=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = self._integers("filters", filters)
         self.kernel_size = self._integers("kernel_size", kernel_size)
@@ -59,7 +60,8 @@ class PreactivationUnit(keras.layers.Layer):
         self.data_format = data_format or keras.config.image_data_format()
         checks.choice("data_format", self.data_format, self, ("channels_last", "channels_first"))
         self.relu = keras.layers.ReLU(dtype=self.dtype_policy, name=f"{self.name}_relu")
-        self.norms = [
+        self._given_norms = norms is not None
+        self.norms = norms or [
             batch_normalization(self.data_format, f"{self.name}_{i}_bn", dtype=self.dtype_policy) for i in range(count)
         ]
         self._given_convolutions = convolutions is not None
@@ -75,9 +77,9 @@ class PreactivationUnit(keras.layers.Layer):
     def build(self, input_shape):
         shape = tuple(input_shape)
         for norm, convolve in zip(self.norms, self.convolutions, strict=True):
-            norm.build(shape)
-            if not convolve.built:  # a given one may have been
-                convolve.build(shape)
+            for layer in (norm, convolve):
+                if not layer.built:  # a given one may have been
+                    layer.build(shape)
             shape = convolve.compute_output_shape(shape)
 
     def call(self, inputs):
@@ -104,8 +106,10 @@ class PreactivationUnit(keras.layers.Layer):
             "strides": self.strides,
             "data_format": self.data_format,
             "convolutions": shown(self.convolutions, self._given_convolutions),
+            "norms": shown(self.norms, self._given_norms),
         }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "convolutions": deserialized(config.get("convolutions"))})
+        given = {name: deserialized(config.get(name)) for name in ("convolutions", "norms")}
+        return cls(**{**config, **given})

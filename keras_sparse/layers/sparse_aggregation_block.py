@@ -49,6 +49,9 @@ class SparseAggregationBlock(keras.layers.Layer):
         (2, 28)
     """
 
+    # Its configuration holds them in any case.
+    replaceable_sublayers = "units"
+
     def __init__(
         self,
         units,

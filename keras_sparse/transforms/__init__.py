@@ -7,6 +7,7 @@
 """
 
 from keras_sparse.transforms.compact import compact
+from keras_sparse.transforms.fold_batch_norm import fold_batch_norm
 from keras_sparse.transforms.fresh_start import restart_clock
 from keras_sparse.transforms.mask_in_place import mask_in_place
 from keras_sparse.transforms.reinitialize import reinitialize
@@ -18,6 +19,7 @@ from keras_sparse.transforms.strip import strip
 
 __all__ = [
     "compact",
+    "fold_batch_norm",
     "mask_in_place",
     "reinitialize",
     "restart_clock",

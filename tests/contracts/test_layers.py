@@ -45,6 +45,7 @@ EXAMPLES = {
     ),
     "path_sampler": ({"columns": 3, "seed": 1}, lambda layer, x: layer(x)),
     "preactivation_unit": ({"filters": (8, 4), "kernel_size": (1, 3)}, lambda layer, x: layer(x)),
+    "scale_shift": ({}, lambda layer, x: layer(x)),
     "sparse_aggregation": ({"pattern": "all", "operator": "mean"}, lambda layer, x: layer([x, x, x])),
     "sparse_aggregation_block": ({"units": units, "operator": "sum"}, lambda layer, x: layer(x)),
     "sparse_conv2d": ({"filters": 4, "kernel_size": 3, "sparsity": 0.5}, lambda layer, x: layer(x)),
