@@ -1,5 +1,6 @@
 """Keras layers: sparse kernels, aggregation of earlier outputs, and the units that the networks are made of."""
 
+from keras_sparse.layers.batch_normalization import BatchNormalization
 from keras_sparse.layers.fractal_block import FractalBlock
 from keras_sparse.layers.mask_constraint import MaskConstraint
 from keras_sparse.layers.masked_conv1d import MaskedConv1D
@@ -19,6 +20,7 @@ LAYERS = Registry(
     "layer",
     [
         FractalBlock,
+        BatchNormalization,
         MaskedConv1D,
         MaskedConv2D,
         MaskedConv3D,
@@ -35,6 +37,7 @@ LAYERS = Registry(
 
 __all__ = [
     "LAYERS",
+    "BatchNormalization",
     "FractalBlock",
     "MaskConstraint",
     "MaskedConv1D",

@@ -3,6 +3,8 @@
 import keras
 from keras import initializers, layers
 
+from keras_sparse.layers.batch_normalization import BatchNormalization
+
 
 def channel_axis(data_format):
     """The channel axis of an image tensor: 3 for "channels_last", 1 for "channels_first"."""
@@ -25,19 +27,17 @@ def convolution(filters, kernel_size, data_format, name, strides=1, padding="sam
 
 
 def batch_normalization(data_format, name, dtype=None):
-    """BatchNormalization with the epsilon of `keras.applications`, so that transplanted weights predict the same.
+    """Batch normalisation with the epsilon of `keras.applications`, so that transplanted weights predict the same.
 
     The moving statistics forget faster than Keras's default of 0.99, as in the framework that the papers used: short
     runs need it.
     """
-    return layers.BatchNormalization(
-        axis=channel_axis(data_format), momentum=0.9, epsilon=1.001e-5, dtype=dtype, name=name
-    )
+    return BatchNormalization(axis=channel_axis(data_format), momentum=0.9, epsilon=1.001e-5, dtype=dtype, name=name)
 
 
 def shown(sublayers, given):
     """Layers as a unit's configuration holds them: None if it made them itself, and still would."""
-    as_made = not given and all(type(layer) in (layers.Conv2D, layers.BatchNormalization) for layer in sublayers)
+    as_made = not given and all(type(layer) in (layers.Conv2D, BatchNormalization) for layer in sublayers)
     return None if as_made else [keras.saving.serialize_keras_object(layer) for layer in sublayers]
 
 

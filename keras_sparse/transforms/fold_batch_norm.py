@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from keras_sparse.analysis.operation_calls import operation_calls
 from keras_sparse.analysis.traced_call import functional_graph
+from keras_sparse.layers.batch_normalization import BatchNormalization
 from keras_sparse.layers.kernel_connections import renew_modules
 from keras_sparse.layers.scale_shift import ScaleShift
 from keras_sparse.layers.sparse_kernel import SparseKernel
@@ -25,6 +26,7 @@ from keras_sparse.transforms.rebuild import (
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+NORMS = (layers.BatchNormalization, BatchNormalization)
 SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 
 
@@ -129,7 +131,7 @@ def _folds(model):
     folds = {}
     for call in calls:
         norm = call.operation
-        if type(norm) is not layers.BatchNormalization or id(norm) not in shown or id(norm) in batchwise:
+        if type(norm) not in NORMS or id(norm) not in shown or id(norm) in batchwise:
             continue
         fold = folds.setdefault(id(norm), _Fold(norm))
         if times[id(norm)] > 1 or len(call.inputs) > 1:

@@ -20,6 +20,7 @@ def units():
 
 # Arguments to make a layer, and how to use it on an image. What follows a space in a name is another example of it.
 EXAMPLES = {
+    "batch_normalization": ({"momentum": 0.9}, lambda layer, x: layer(x)),
     "fractal_block": ({"filters": 4, "columns": 2, "seed": 1}, lambda layer, x: layer(x)),
     "masked_conv1d": (
         {"filters": 4, "kernel_size": 3, "sparsity": 0.5, "padding": "causal"},
