@@ -110,6 +110,8 @@ class PreactivationUnit(keras.layers.Layer):
             and isinstance(convolve, keras.layers.Conv2D)
             and convolve.activity_regularizer is None
             and convolve.dtype_policy.quantization_mode is None
+            # It may be set for the way there only.
+            and not getattr(convolve, "has_dense_gradient", False)
         )
 
     def train_on(self, parts, moments):
