@@ -101,24 +101,15 @@ class PreactivationUnit(keras.layers.Layer):
 
     @property
     def reads_moments(self):
-        """Whether `train_on` will do: it normalises by the batch, and convolves without side effects."""
-        norm, convolve = self.norms[0], self.convolutions[0]
-        return (
-            type(self) is PreactivationUnit
-            and isinstance(norm, BatchNormalization)
-            and norm.uses_moments_of_batch
-            and isinstance(convolve, keras.layers.Conv2D)
-            and convolve.activity_regularizer is None
-            and convolve.dtype_policy.quantization_mode is None
-            # It may be set for the way there only.
-            and not getattr(convolve, "has_dense_gradient", False)
-        )
+        """Whether `train_on` will do in training: whether its first normalisation is by moments of the batch."""
+        norm = self.norms[0]
+        return type(self) is PreactivationUnit and isinstance(norm, BatchNormalization) and norm.uses_moments_of_batch
 
     def train_on(self, parts, moments):
         """As `call` in training on the concatenation of `parts`, at less cost.
 
-        The moments of the parts are given; and neither the concatenation nor what is made of it is kept for the
-        gradient, which makes them again.
+        The moments of the parts are given; and if the first convolution is a stock one, neither the concatenation nor
+        what is made of it is kept for the gradient, which makes them again.
 
         Args:
             parts: List of tensors.
@@ -137,7 +128,9 @@ class PreactivationUnit(keras.layers.Layer):
             return convolved(convolve, self.relu(ops.cast(x, norm.compute_dtype)))
 
         tensors = [mean, variance, *scale_and_offset(norm, mean.dtype), *parts]
-        x = recomputed(first, tensors, convolve.variables)
+        # A sparse kernel remembers, between calls, what its mask is: it is run once, like whatever else may.
+        is_stateless = type(convolve) is keras.layers.Conv2D and convolve.activity_regularizer is None
+        x = recomputed(first, tensors, convolve.variables) if is_stateless else first(*tensors)
         for other, further in zip(self.norms[1:], self.convolutions[1:], strict=True):
             x = convolved(further, self.relu(other(x, training=True)))
         return x

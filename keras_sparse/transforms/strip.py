@@ -16,7 +16,6 @@ from keras_sparse.layers.sparse_kernel import DEFAULTS, SparseKernel
 from keras_sparse.transforms.rebuild import check_model, rebuild, transfer
 
 STOCK = {
-    BatchNormalization: layers.BatchNormalization,
     MaskedDense: layers.Dense,
     MaskedEinsumDense: layers.EinsumDense,
     MaskedConv1D: layers.Conv1D,
@@ -44,11 +43,12 @@ def strip(model):
         >>> strip(sparse_model).save("for_everyone.keras")
     """
     check_model(model, "strip")
-    ours = sparse_layers(model, "strip")
     graphs = [graph for graph in map(functional_graph, model._flatten_layers()) if graph is not None]
     # What is inside another layer of this package stays with it.
-    ours += [layer for graph in graphs for layer in graph.layers if type(layer) is BatchNormalization]
-    replacements = {id(layer): (stock_class(layer), stock_config(layer)) for layer in ours}
+    norms = [layer for graph in graphs for layer in graph.layers if type(layer) is BatchNormalization]
+    replacements = {id(layer): (layers.BatchNormalization, layer.get_config()) for layer in norms}
+    for layer in sparse_layers(model, "strip"):
+        replacements[id(layer)] = (stock_class(layer), stock_config(layer))
     new = rebuild(model, replacements, "strip")
     transfer(model, new)
     return new
