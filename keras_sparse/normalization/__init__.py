@@ -4,8 +4,32 @@
 >>> y = normalize(x, mean, variance, gamma, beta, epsilon=1e-3, axis=-1)
 """
 
+import contextlib
+
 import keras
 from keras import ops
+
+_state = {"plain": False}
+
+
+@contextlib.contextmanager
+def plain_operations():
+    """While this lasts, all is done by operations that can be differentiated more than once.
+
+    Example:
+        >>> with plain_operations():
+        ...     outputs = model(images, training=True)
+    """
+    before = _state["plain"]
+    _state["plain"] = True
+    try:
+        yield
+    finally:
+        _state["plain"] = before
+
+
+def _backend():
+    return None if _state["plain"] else keras.backend.backend()
 
 
 def batch_moments(x, axis):
@@ -41,7 +65,7 @@ def concatenate(tensors, axis):
     """As `keras.ops.concatenate`; on TensorFlow its gradient is one operation, not one for each tensor."""
     if len(tensors) == 1:
         return tensors[0]
-    if keras.backend.backend() == "tensorflow":
+    if _backend() == "tensorflow":
         from keras_sparse.normalization.tensorflow import concatenate_split
 
         return concatenate_split(list(tensors), axis)
@@ -65,7 +89,7 @@ def normalize(x, mean, variance, gamma, beta, epsilon, axis):
         Tensor like `x`.
     """
     axis %= len(x.shape)
-    if keras.backend.backend() == "tensorflow":
+    if _backend() == "tensorflow":
         from keras_sparse.normalization.tensorflow import is_fused, normalize_fused
 
         if is_fused(x, axis):
@@ -85,7 +109,7 @@ def normalize_by_batch(x, gamma, beta, epsilon, axis):
     Returns:
         Triple: tensor like `x`, mean, variance.
     """
-    if keras.backend.backend() == "tensorflow":
+    if _backend() == "tensorflow":
         from keras_sparse.normalization.tensorflow import is_fused, normalize_by_batch_fused
 
         if is_fused(x, axis % len(x.shape)):
@@ -105,7 +129,7 @@ def recomputed(function, tensors, variables):
     Returns:
         A tensor.
     """
-    backend = keras.backend.backend()
+    backend = _backend()
     if backend == "tensorflow":
         from keras_sparse.normalization.tensorflow import run_twice
     elif backend == "jax":

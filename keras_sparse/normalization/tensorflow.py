@@ -18,19 +18,9 @@ def normalize_fused(x, mean, variance, gamma, beta, epsilon):
         )
 
         def gradient(upstream):
-            by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=upstream,
-                x=x,
-                scale=gamma,
-                reserve_space_1=mean,
-                reserve_space_2=variance,
-                reserve_space_3=tf.constant([], tf.float32),
-                epsilon=epsilon,
-                is_training=False,
-            )
+            by_x, by_gamma, by_beta = _backward(upstream, x, gamma, (mean, variance, []), epsilon, is_training=False)
             inverse = tf.math.rsqrt(variance + epsilon)
-            by_variance = -0.5 * by_gamma * gamma * inverse * inverse
-            return by_x, -by_beta * gamma * inverse, by_variance, by_gamma, by_beta
+            return by_x, -by_beta * gamma * inverse, -0.5 * by_gamma * gamma * inverse**2, by_gamma, by_beta
 
         return outputs.y, gradient
 
@@ -38,13 +28,51 @@ def normalize_fused(x, mean, variance, gamma, beta, epsilon):
 
 
 def normalize_by_batch_fused(x, gamma, beta, epsilon):
-    """As `normalize_by_batch`."""
-    outputs = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
-    )
-    # It estimates the variance of what the batch was drawn from; Keras keeps that of the batch.
-    count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), x.dtype)
-    return outputs.y, outputs.batch_mean, outputs.batch_variance * (count - 1) / count
+    """As `normalize_by_batch`; no gradient flows into the moments."""
+
+    @tf.custom_gradient
+    def run(x, gamma, beta):
+        outputs = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
+        )
+        # It estimates the variance of what the batch was drawn from; Keras keeps that of the batch.
+        count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), x.dtype)
+        moments = outputs.batch_mean, outputs.batch_variance * (count - 1) / count
+
+        def gradient(upstream, *_):
+            return _backward(upstream, x, gamma, outputs[3:], epsilon, is_training=True)
+
+        return (outputs.y, *moments), gradient
+
+    return run(x, gamma, beta)
+
+
+def _backward(upstream, x, gamma, saved, epsilon, is_training):
+    """Gradients by `x`, gamma and beta, which cannot be differentiated once more."""
+
+    @tf.custom_gradient
+    def run(upstream, x, gamma):
+        found = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=upstream,
+            x=x,
+            scale=gamma,
+            reserve_space_1=saved[0],
+            reserve_space_2=saved[1],
+            reserve_space_3=saved[2],
+            epsilon=epsilon,
+            is_training=is_training,
+        )
+
+        def gradient(*_):
+            # TensorFlow has one, in which the statistics are constants.
+            raise NotImplementedError(
+                "Fused batch normalisation has no second derivative. Call the model within "
+                "`keras_sparse.normalization.plain_operations()`."
+            )
+
+        return (found.x_backprop, found.scale_backprop, found.offset_backprop), gradient
+
+    return run(upstream, x, gamma)
 
 
 def concatenate_split(tensors, axis):

@@ -147,3 +147,33 @@ def test_moments_are_computed_once_for_each_output(monkeypatch):
     assert not seen
     block(x, training=True)
     assert [shape[-1] for shape in seen] == [3, 4, 4, 4, 4, 4]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="what is fused is TensorFlow's")
+def test_second_derivatives_are_refused_or_right():
+    import tensorflow as tf
+
+    from keras_sparse.normalization import plain_operations
+
+    block = stage(SparseAggregationBlock, units=2)
+    x = tf.constant(np.random.default_rng(0).normal(size=(4, 5, 5, 3)).astype("float32"))
+
+    def second():
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                total = tf.reduce_sum(block(x, training=True) ** 2)
+            gradient = inner.gradient(total, x)
+            squares = tf.reduce_sum(gradient**2)
+        return outer.gradient(squares, x)
+
+    block(x)
+    with pytest.raises(NotImplementedError, match="plain_operations"):
+        second()
+    with plain_operations():
+        assert np.isfinite(numpy_max(second()))
+
+
+def numpy_max(tensor):
+    return ops.convert_to_numpy(tensor).max()
