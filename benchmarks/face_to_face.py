@@ -50,6 +50,7 @@ def pairs(size):
 
     nets, theirs, shape = ks.applications, keras.applications, (size, size, 3)
     options = {"input_shape": shape, "classes": 10, "weights": None}
+    larger = {**options, "input_shape": (max(size, 96), max(size, 96), 3)}  # SparseNets take no smaller ones
     found = {
         "densenet121": (
             shape,
@@ -73,10 +74,10 @@ def pairs(size):
     for depth in (121, 169, 201):
         dense, sparse = (getattr(nets, f"{kind}{depth}") for kind in ("DenseNet", "SparseNet"))
         found[f"sparsenet{depth}"] = (
-            shape,
+            larger["input_shape"],
             {
-                "densenet": lambda dense=dense: dense(**options),
-                "sparsenet": lambda sparse=sparse: sparse(**options),
+                "densenet": lambda dense=dense: dense(**larger),
+                "sparsenet": lambda sparse=sparse: sparse(**larger),
             },
         )
     for rate in (24, 36):
