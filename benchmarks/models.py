@@ -3,6 +3,7 @@
     python benchmarks/models.py
     python benchmarks/models.py --network resnet50 --threads 1
     python benchmarks/models.py --quick
+    python benchmarks/models.py --pair densenet121 resnet50 --threads 2 --csv densenet.csv
 
 `lenet-300-100` and `lenet-5` grow to 10 and 100 times the units with the connections that they have (Alford et al.,
 2018, could not train the last for memory; first and last layer stay dense, and grow). `resnet50` is that of
@@ -10,9 +11,14 @@
 97%, dense beside compact. Each line is a process of its own, which takes steps of Adam on one batch of random images
 and must see the loss fall; lines take turns `--rounds` times, and the table has the medians. Peak memory is that of the
 process, of which importing TensorFlow takes the part given. What needs more than `--limit` ends, and is said to.
+
+With `--pair`, networks of `face_to_face.py` run against each other, with SGD and momentum as in the papers: the sides
+take turns step by step in one process, and ratios are medians over those turns; first step and peak memory are taken
+in a process for each side. What is folded (`fold_batch_norm`) predicts only.
 """
 
 import argparse
+import csv
 import json
 import math
 import os
@@ -21,6 +27,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from face_to_face import PAIRS
 
 GB = 1e9
 # network: lines of (width or sparsity, format)
@@ -92,6 +100,78 @@ def measure(name, size, format, threads, steps):
     }
 
 
+def stepper(build, shape, batch, only_predicts):
+    """Functions for a training step (None if it only predicts) and a prediction of a network, and what is in it."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_sparse.training.compilation import compile_classifier
+
+    keras.utils.set_random_seed(0)
+    model = build()
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(batch, *shape)).astype("float32"))
+    y = tf.constant(rng.integers(0, 10, batch))
+    compile_classifier(model, keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True))
+    model.optimizer.build(model.trainable_variables)
+    step = None if only_predicts else lambda: model.train_on_batch(x, y)
+    return step, lambda: model.predict_on_batch(x)
+
+
+def face_to_face(name, side, size, batch, threads, steps):
+    """One side's first step and peak memory; or, if `side` is None, times of all sides, taking turns."""
+    import tensorflow as tf
+    from face_to_face import pairs
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    shape, sides = pairs(size)[name]
+    imported = peak()
+    if side is not None:
+        step, _ = stepper(sides[side], shape, batch, False)
+        first = clocked(step)
+        for _ in range(3):
+            step()
+        return {"imported": imported, "first": first, "peak": peak()}
+    runs = {side: stepper(build, shape, batch, "folded" in side) for side, build in sides.items()}
+    times = {}
+    for what in (0, 1):
+        running = {side: run[what] for side, run in runs.items() if run[what] is not None}
+        for turn in range(steps + 2):
+            for side, run in running.items():
+                seconds = clocked(run)
+                if turn > 1:
+                    times.setdefault(side, ([], []))[what].append(seconds)
+    return times
+
+
+def clocked(function):
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def run_pair(name, arguments, write):
+    """Lines of the table for the networks of one pair."""
+    common = [arguments.size, arguments.batch_size, arguments.threads]
+    times = child(["pair", name, None, *common, arguments.steps], arguments.limit)
+    if times is None:
+        write([name, "", f"more than {arguments.limit:g} GB"])
+        return
+    first_side = next(iter(times))
+    for side, measured in times.items():
+        cells = [name, side]
+        for what, of_first in zip(measured, times[first_side], strict=True):
+            ratio = statistics.median(b / a for a, b in zip(of_first, what, strict=True)) if what else None
+            cells += [f"{1000 * statistics.median(what):.1f}", f"{ratio:.2f}"] if what else ["", ""]
+        if measured[0]:
+            alone = child(["pair", name, side, *common, 0], arguments.limit)
+            cells += [f"{alone['first']:.1f}", f"{alone['peak'] / GB:.2f}", f"{alone['imported'] / GB:.2f}"]
+        write(cells)
+
+
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -123,15 +203,25 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="processes for each line")
     parser.add_argument("--limit", type=float, default=14, metavar="GB")
     parser.add_argument("--quick", action="store_true", help="the lenets only, 10 times at most, one round")
+    parser.add_argument("--pair", choices=(*PAIRS, "all"), nargs="+", default=[], help="instead of --network")
+    parser.add_argument("--size", type=int, default=64, help="pixels of ImageNet's networks, in pairs")
+    parser.add_argument("--batch-size", type=int, default=16, help="of pairs")
+    parser.add_argument("--csv", metavar="FILE", help="write the table of pairs to it, too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(measure(*json.loads(arguments.child))))
+        kind, *task = json.loads(arguments.child)
+        print(json.dumps(face_to_face(*task) if kind == "pair" else measure(kind, *task)))
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from masked_training import machine
 
-    print(f"{machine()}; {arguments.threads or 'all'} thread(s) of TensorFlow, {arguments.steps} steps of Adam")
+    optimizer = "SGD" if arguments.pair else "Adam"
+    threads = f"{arguments.threads or 'all'} thread(s) of TensorFlow"
+    print(f"{machine()}; {threads}, {arguments.steps} steps of {optimizer}")
+    if arguments.pair:
+        run_pairs(arguments)
+        return
     columns = ("network", "size", "format", "connected", "peak (GB)", "of it imports", "first step (s)", "step (ms)",
                "times as fast as the first line", "prediction (ms)", "times as fast")  # fmt: skip
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
@@ -147,6 +237,28 @@ def main():
         for (size, format), result in medians.items():
             label = f"{100 * size:g}% zeros" if name == "resnet50" else f"x{size}"
             print(row(name, label, format, result, dense, arguments.limit), flush=True)
+
+
+def run_pairs(arguments):
+    """The table of `--pair`, on the screen and as CSV."""
+    columns = ("network", "side", "step (ms)", "to the first", "prediction (ms)", "to the first", "first step (s)",
+               "peak (GB)", "of it imports")  # fmt: skip
+    print(f"{arguments.size} x {arguments.size} pixels (CIFAR's 32 x 32), batch {arguments.batch_size}")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    rows = [columns]
+
+    def write(cells):
+        rows.append(cells + [""] * (len(columns) - len(cells)))
+        print(f"| {' | '.join(rows[-1])} |", flush=True)
+
+    if arguments.quick:
+        arguments.steps = 3
+    names = PAIRS if "all" in arguments.pair else arguments.pair
+    for name in names[:1] if arguments.quick else names:
+        run_pair(name, arguments, write)
+    if arguments.csv:
+        with open(arguments.csv, "w", newline="") as file:
+            csv.writer(file).writerows(rows)
 
 
 def median(results):

@@ -37,6 +37,7 @@ from keras_sparse import (  # noqa: E402
 from keras_sparse.exports import export  # noqa: E402
 from keras_sparse.transforms import (  # noqa: E402
     compact,
+    fold_batch_norm,
     mask_in_place,
     reinitialize,
     rewind,
@@ -61,6 +62,7 @@ __all__ = [
     "datasets",
     "export",
     "exports",
+    "fold_batch_norm",
     "layers",
     "mask_in_place",
     "patterns",

@@ -13,6 +13,7 @@ from keras_sparse.analysis.channel_graph import ChannelGraph, Channels
 from keras_sparse.analysis.layer_calls import input_specs
 from keras_sparse.analysis.layer_rules import COUPLING, LAYERS
 from keras_sparse.analysis.operation_rules import FUNCTIONS, OPERATIONS, SEPARABLE, mix
+from keras_sparse.analysis.traced_call import functional_graph, traced_call
 from keras_sparse.layers.sparse_kernel import SparseKernel
 
 # Activations by the names of the functions and layers, without capitals and underscores: "LeakyReLU", "hard_silu".
@@ -93,25 +94,10 @@ class Tracer:
 
     def traced(self, layer, args, kwargs):
         """Follows a layer's own `call`, or gives None if that does not work on symbolic tensors."""
-        given = {id(c): c for c in keras.tree.flatten((args, kwargs)) if isinstance(c, Channels)}
-        symbols = {
-            key: keras.Input(batch_shape=c.shape, dtype=layer.compute_dtype, name=f"channels_{i}")
-            for i, (key, c) in enumerate(given.items())
-        }
-        args, kwargs = keras.tree.map_structure(
-            lambda c: symbols[id(c)] if isinstance(c, Channels) else c, (tuple(args), dict(kwargs))
-        )
-        inside = list(layer._flatten_layers())
-        before = [len(sublayer._inbound_nodes) for sublayer in inside]
-        try:
-            outputs = layer.call(*args, **kwargs)
-            function = keras.Function(list(symbols.values()), keras.tree.flatten(outputs))
-        except Exception:  # whatever a foreign `call` raises on symbols
+        traced = traced_call(layer, args, kwargs, Channels)
+        if traced is None:
             return None
-        finally:
-            for sublayer, count in zip(inside, before, strict=True):
-                del sublayer._inbound_nodes[count:]  # leave no trace
-        return keras.tree.pack_sequence_as(outputs, self._run(function, list(given.values())))
+        return keras.tree.pack_sequence_as(traced.outputs, self._run(traced.function, traced.given))
 
 
 def _keras_classes(operation):
@@ -157,10 +143,3 @@ def _is_separable(call, result):
 
 def _name(activation):
     return getattr(activation, "__name__", type(activation).__name__).lower().replace("_", "")
-
-
-def functional_graph(model):
-    """The `keras.Function` that a functional or sequential model is, or None for all else."""
-    if isinstance(model, keras.Sequential):
-        return model._functional  # None before it is built
-    return model if isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth") else None

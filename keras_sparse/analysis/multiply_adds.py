@@ -9,6 +9,7 @@ import math
 from keras import layers
 
 from keras_sparse.analysis.layer_calls import layer_calls
+from keras_sparse.layers.scale_shift import ScaleShift
 from keras_sparse.layers.sparse_kernel import SparseKernel
 
 
@@ -121,7 +122,7 @@ RULES = [
     ((layers.Attention, layers.AdditiveAttention), _plain_attention),
     (layers.RNN, _recurrent),
     (layers.TimeDistributed, _time_distributed),
-    ((layers.Embedding, layers.BatchNormalization, layers.LayerNormalization), _none),
+    ((layers.Embedding, layers.BatchNormalization, layers.LayerNormalization, ScaleShift), _none),
 ]
 
 # Layers whose rule speaks for what they contain.

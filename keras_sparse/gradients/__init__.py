@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_sparse.analysis.layer_calls import input_specs
 from keras_sparse.checks import describe
+from keras_sparse.normalization import plain_operations
 
 SATURATING = [getattr(keras.activations, name) for name in ("softmax", "sigmoid", "tanh", "hard_sigmoid")]
 
@@ -96,7 +97,8 @@ def _loss(model, layers, batch):
     def loss(tensors):
         # Cut weights, which are zero, have gradients as if they were connected.
         dense = _having(layers, "has_dense_gradient", True)
-        with keras.StatelessScope(state_mapping=list(zip(variables, tensors, strict=True))), dense:
+        scope = keras.StatelessScope(state_mapping=list(zip(variables, tensors, strict=True)))
+        with scope, dense, plain_operations():
             outputs = model(x, training=True)
             return ops.cast(model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight), "float32")
 

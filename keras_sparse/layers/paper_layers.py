@@ -3,6 +3,8 @@
 import keras
 from keras import initializers, layers
 
+from keras_sparse.layers.batch_normalization import BatchNormalization
+
 # With this epsilon, of `keras.applications`, transplanted weights predict the same. The moving statistics forget faster
 # than Keras's default of 0.99, as in the framework that the papers used: short runs need it.
 BN_EPSILON = 1.001e-5
@@ -35,16 +37,16 @@ def convolution(filters, kernel_size, data_format, name, strides=1, padding="sam
 
 
 def batch_normalization(data_format, name, dtype=None):
-    """BatchNormalization with `BN_EPSILON` and `BN_MOMENTUM`."""
-    return layers.BatchNormalization(
+    """Batch normalisation with `BN_EPSILON` and `BN_MOMENTUM`."""
+    return BatchNormalization(
         axis=channel_axis(data_format), momentum=BN_MOMENTUM, epsilon=BN_EPSILON, dtype=dtype, name=name
     )
 
 
-def shown(convolutions, given):
-    """Convolutions as a unit's configuration holds them: None if it made them itself, and still would."""
-    as_made = not given and all(type(layer) is layers.Conv2D for layer in convolutions)
-    return None if as_made else [keras.saving.serialize_keras_object(layer) for layer in convolutions]
+def shown(sublayers, given):
+    """Layers as a unit's configuration holds them: None if it made them itself, and still would."""
+    as_made = not given and all(type(layer) in (layers.Conv2D, BatchNormalization) for layer in sublayers)
+    return None if as_made else [keras.saving.serialize_keras_object(layer) for layer in sublayers]
 
 
 def deserialized(saved):

@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_sparse import aggregation, checks
 from keras_sparse.layers.join import Join
+from keras_sparse.layers.preactivation_unit import PreactivationUnit
+from keras_sparse.normalization import batch_moments
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -48,6 +50,9 @@ class SparseAggregationBlock(keras.layers.Layer):
         >>> block(keras.ops.ones((2, 16))).shape      # y_7, y_6, y_4 and y_0: 4 + 4 + 4 + 16
         (2, 28)
     """
+
+    # Its configuration holds them in any case.
+    replaceable_sublayers = "units"
 
     def __init__(
         self,
@@ -111,8 +116,27 @@ class SparseAggregationBlock(keras.layers.Layer):
             apply=lambda layer, tensor: layer(tensor),
         )
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
+        if training and not isinstance(inputs, keras.KerasTensor) and self._shares_moments:
+            return self._train(inputs)
         return self._forward(inputs, apply=lambda layer, tensor: layer(tensor))
+
+    @property
+    def _shares_moments(self):
+        concatenates = isinstance(self.operator, aggregation.Concat) and self.shortcut is None
+        return concatenates and all(isinstance(u, PreactivationUnit) and u.reads_moments for u in self.units)
+
+    def _train(self, inputs):
+        """The same in training, for units that take outputs and their moments unjoined: what is read often (by all
+        later units, in a DenseNet) is looked at once."""
+        outputs, moments = [inputs], [batch_moments(inputs, self.axis)]
+        for available, unit in enumerate(self.units, start=1):
+            sources = self.pattern.sources(available)
+            output = unit.train_on([outputs[i] for i in sources], [moments[i] for i in sources])
+            outputs.append(ops.cast(output, self.compute_dtype))
+            moments.append(batch_moments(outputs[-1], self.axis))
+        joined = self.join([outputs[i] for i in self.pattern.sources(len(outputs))])
+        return ops.cast(joined, self.compute_dtype)
 
     def compute_output_spec(self, inputs):
         output = self._forward(inputs, apply=lambda layer, tensor: layer.compute_output_spec(tensor))

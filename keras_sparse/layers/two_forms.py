@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from keras_sparse.layers.batch_normalization import BatchNormalization
 from keras_sparse.layers.looped_aggregation_block import LoopedAggregationBlock
-from keras_sparse.layers.paper_layers import channel_axis
+from keras_sparse.layers.paper_layers import BN_EPSILON, BN_MOMENTUM, channel_axis
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
 from keras_sparse.layers.sparse_aggregation_block import SparseAggregationBlock
 from keras_sparse.loops import OPERATORS
@@ -117,7 +118,15 @@ def _kind(unit):
 
 
 def _is_stock(layer):
-    return type(layer) in (keras.layers.BatchNormalization, keras.layers.Conv2D) and not (
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return (
+            type(layer) in (keras.layers.BatchNormalization, BatchNormalization)
+            and (layer.epsilon, layer.momentum) == (BN_EPSILON, BN_MOMENTUM)
+            and layer.scale
+            and layer.center
+            and not (layer.renorm or layer.synchronized)
+        )
+    return type(layer) is keras.layers.Conv2D and not (
         getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
     )
 

@@ -7,6 +7,7 @@
 """
 
 from keras_sparse.transforms.compact import compact
+from keras_sparse.transforms.fold_batch_norm import fold_batch_norm
 from keras_sparse.transforms.fresh_start import restart_clock
 from keras_sparse.transforms.mask_in_place import mask_in_place
 from keras_sparse.transforms.reinitialize import reinitialize
@@ -19,6 +20,7 @@ from keras_sparse.transforms.unroll import roll, unroll
 
 __all__ = [
     "compact",
+    "fold_batch_norm",
     "mask_in_place",
     "reinitialize",
     "restart_clock",

@@ -1,6 +1,6 @@
 """Other layers in the places of some, in a model that holds them in its attributes rather than in its configuration."""
 
-from keras_sparse.analysis.channel_rules import functional_graph
+from keras_sparse.analysis.traced_call import functional_graph
 
 
 def exchange(old, new, twin, owner):

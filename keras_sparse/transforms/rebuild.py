@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse.analysis.channel_rules import functional_graph
 from keras_sparse.analysis.layer_calls import input_specs
+from keras_sparse.analysis.traced_call import functional_graph
 from keras_sparse.layers.kernel_connections import matrix, renew_modules
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.topologies.connections import Connections
@@ -178,21 +178,31 @@ def _marked(layers, replacements):
             if getattr(layer.build, "_is_default", False) and layer._layers:
                 # Keras would take it for built, with nothing built inside. Without this it builds it by a call.
                 shadow(layer, "get_build_config", lambda: None)
-            attribute = getattr(layer, "replaceable_sublayers", None)
-            if attribute and any(id(sublayer) in replacements for sublayer in getattr(layer, attribute)):
-                shadow(layer, "get_config", _showing(layer, attribute))
+            attributes = [
+                attribute
+                for attribute in replaceable_attributes(layer)
+                if any(id(sublayer) in replacements for sublayer in getattr(layer, attribute))
+            ]
+            if attributes:
+                shadow(layer, "get_config", _showing(layer, attributes))
             if _hides_graph(layer) and any(id(sublayer) in replacements for sublayer in layer._flatten_layers()):
                 plain = keras.Model(layer.input, layer.output, name=layer.name, trainable=layer.trainable)
                 shadow(layer, "get_config", lambda plain=plain: {PLAIN: keras.saving.serialize_keras_object(plain)})
         yield
 
 
-def _showing(layer, attribute):
+def replaceable_attributes(layer):
+    """Names of the attributes with lists of layers that the configuration of a layer can hold."""
+    names = getattr(layer, "replaceable_sublayers", ())
+    return (names,) if isinstance(names, str) else names
+
+
+def _showing(layer, attributes):
     original = layer.get_config
 
     def get_config():
-        sublayers = getattr(layer, attribute)
-        return {**original(), attribute: [keras.saving.serialize_keras_object(sublayer) for sublayer in sublayers]}
+        shown = {name: [keras.saving.serialize_keras_object(x) for x in getattr(layer, name)] for name in attributes}
+        return {**original(), **shown}
 
     return get_config
 
@@ -223,6 +233,9 @@ def _rewrite(saved, replacements, found, keep_shapes):
             saved["class_name"] = kind.__name__
             saved["registered_name"] = None if stock else keras.saving.get_registered_name(kind)
             saved["config"] = new_config
+            for node in saved.get("inbound_nodes", ()):
+                # Keras notes defaults too (`mask=None`), which the other class need not have.
+                node["kwargs"] = {key: value for key, value in node["kwargs"].items() if value is not None}
             if "build_config" in saved:
                 saved["build_config"] = _connections_left_out(saved["build_config"])
             return
@@ -243,13 +256,18 @@ def transfer(old_model, new_model, masks=None):
         if isinstance(old, SparseKernel) or isinstance(new, SparseKernel):
             transfer_kernel(old, new, None if masks is None else masks.get(id(old)))
             continue
-        pairs = [(old._trainable_variables, new._trainable_variables)]
-        pairs.append((old._non_trainable_variables, new._non_trainable_variables))
-        pairs.append(([g.state for g in old._seed_generators], [g.state for g in new._seed_generators]))
-        for sources, targets in pairs:
-            for source, target in zip(sources, targets, strict=True):
-                target.assign(ops.convert_to_numpy(source))  # JAX would go on with the very same memory
+        transfer_variables(old, new)
     renew_modules(new_model)
+
+
+def transfer_variables(old, new):
+    """Copies the variables that a layer holds itself to a twin that has the same."""
+    pairs = [(old._trainable_variables, new._trainable_variables)]
+    pairs.append((old._non_trainable_variables, new._non_trainable_variables))
+    pairs.append(([g.state for g in old._seed_generators], [g.state for g in new._seed_generators]))
+    for sources, targets in pairs:
+        for source, target in zip(sources, targets, strict=True):
+            target.assign(ops.convert_to_numpy(source))  # JAX would go on with the very same memory
 
 
 def dense_kernel(layer):

@@ -2,7 +2,9 @@
 
 from keras import layers
 
+from keras_sparse.analysis.traced_call import functional_graph
 from keras_sparse.layers import (
+    BatchNormalization,
     MaskedConv1D,
     MaskedConv2D,
     MaskedConv3D,
@@ -41,8 +43,12 @@ def strip(model):
         >>> strip(sparse_model).save("for_everyone.keras")
     """
     check_model(model, "strip")
-    sparse = sparse_layers(model, "strip")
-    replacements = {id(layer): (stock_class(layer), stock_config(layer)) for layer in sparse}
+    graphs = [graph for graph in map(functional_graph, model._flatten_layers()) if graph is not None]
+    # What is inside another layer of this package stays with it.
+    norms = [layer for graph in graphs for layer in graph.layers if type(layer) is BatchNormalization]
+    replacements = {id(layer): (layers.BatchNormalization, layer.get_config()) for layer in norms}
+    for layer in sparse_layers(model, "strip"):
+        replacements[id(layer)] = (stock_class(layer), stock_config(layer))
     new = rebuild(model, replacements, "strip")
     transfer(model, new)
     return new

@@ -20,6 +20,7 @@ def units():
 
 # Arguments to make a layer, and how to use it on an image. What follows a space in a name is another example of it.
 EXAMPLES = {
+    "batch_normalization": ({"momentum": 0.9}, lambda layer, x: layer(x)),
     "fractal_block": ({"filters": 4, "columns": 2, "seed": 1}, lambda layer, x: layer(x)),
     "looped_aggregation_block": (
         {"units": 5, "filters": (4, 3), "kernel_size": (1, 3), "operator": "sum"},
@@ -49,6 +50,7 @@ EXAMPLES = {
     ),
     "path_sampler": ({"columns": 3, "seed": 1}, lambda layer, x: layer(x)),
     "preactivation_unit": ({"filters": (8, 4), "kernel_size": (1, 3)}, lambda layer, x: layer(x)),
+    "scale_shift": ({}, lambda layer, x: layer(x)),
     "sparse_aggregation": ({"pattern": "all", "operator": "mean"}, lambda layer, x: layer([x, x, x])),
     "sparse_aggregation_block": ({"units": units, "operator": "sum"}, lambda layer, x: layer(x)),
     "sparse_conv2d": ({"filters": 4, "kernel_size": 3, "sparsity": 0.5}, lambda layer, x: layer(x)),
