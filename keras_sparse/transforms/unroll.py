@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_sparse.analysis.channel_rules import functional_graph
+from keras_sparse.analysis.traced_call import functional_graph
 from keras_sparse.layers import LoopedAggregationBlock, SparseAggregationBlock
 from keras_sparse.layers.two_forms import copy_weights, has_looped_form, looped_form, loops_of, unrolled_form
 from keras_sparse.transforms.rebuild import check_model
