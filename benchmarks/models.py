@@ -213,6 +213,8 @@ def main():
         kind, *task = json.loads(arguments.child)
         print(json.dumps(face_to_face(*task) if kind == "pair" else measure(kind, *task)))
         return
+    if arguments.steps < 3:
+        parser.error(f"--steps must be at least 3, of which two are to warm up. Received: {arguments.steps}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from masked_training import machine
 

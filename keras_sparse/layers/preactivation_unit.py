@@ -91,7 +91,12 @@ class PreactivationUnit(keras.layers.Layer):
     def reads_moments(self):
         """Whether `train_on` will do in training: whether its first normalisation is by moments of the batch."""
         norm = self.norms[0]
-        return type(self) is PreactivationUnit and isinstance(norm, BatchNormalization) and norm.uses_moments_of_batch
+        return (
+            type(self) is PreactivationUnit
+            and self.activity_regularizer is None  # which Keras looks at in `__call__`
+            and isinstance(norm, BatchNormalization)
+            and norm.uses_moments_of_batch
+        )
 
     def train_on(self, parts, moments):
         """As `call` in training on the concatenation of `parts`, at less cost.
@@ -163,6 +168,7 @@ def convolved(layer, x):
         and layer.data_format == "channels_last"
         and layer.groups == 1
         and not layer.use_bias
+        and layer.activity_regularizer is None
         and rows <= 16
     )
     if not is_product:

@@ -123,7 +123,7 @@ class SparseAggregationBlock(keras.layers.Layer):
 
     @property
     def _shares_moments(self):
-        concatenates = isinstance(self.operator, aggregation.Concat) and self.shortcut is None
+        concatenates = type(self.operator) is aggregation.Concat and self.shortcut is None
         return concatenates and all(isinstance(u, PreactivationUnit) and u.reads_moments for u in self.units)
 
     def _train(self, inputs):

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from keras_sparse.layers.batch_normalization import BatchNormalization
 from keras_sparse.layers.looped_aggregation_block import LoopedAggregationBlock
-from keras_sparse.layers.paper_layers import BN_EPSILON, BN_MOMENTUM, channel_axis
+from keras_sparse.layers.paper_layers import channel_axis
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
 from keras_sparse.layers.sparse_aggregation_block import SparseAggregationBlock
 from keras_sparse.loops import OPERATORS
@@ -55,7 +54,7 @@ def looped_form(block, remat=False):
 
 
 def has_looped_form(block):
-    """Whether the units of a `SparseAggregationBlock` are all alike, and of stock layers that train alike."""
+    """Whether the units of a `SparseAggregationBlock` are alike, as `PreactivationUnit` makes them, and train alike."""
     units = block.units if block.shortcut is None else block.units[1:]
     return bool(
         type(block) is SparseAggregationBlock
@@ -66,7 +65,7 @@ def has_looped_form(block):
         and set(units[0].strides) == {1}
         and block.axis % 4 == channel_axis(units[0].data_format)
         and units[0].dtype_policy == block.dtype_policy
-        and all(_is_stock(layer) for unit in units for layer in (*unit.norms, *unit.convolutions))
+        and all(map(_is_as_made, units))
         and all(layer.trainable == block.trainable for unit in units for layer in unit._flatten_layers())
     )
 
@@ -117,18 +116,24 @@ def _kind(unit):
     return (unit.filters, unit.kernel_size, unit.strides, unit.data_format, unit.dtype_policy.name)
 
 
-def _is_stock(layer):
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return (
-            type(layer) in (keras.layers.BatchNormalization, BatchNormalization)
-            and (layer.epsilon, layer.momentum) == (BN_EPSILON, BN_MOMENTUM)
-            and layer.scale
-            and layer.center
-            and not (layer.renorm or layer.synchronized)
-        )
-    return type(layer) is keras.layers.Conv2D and not (
-        getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
+def _is_as_made(unit):
+    """Whether a unit holds the layers that one would make itself, with weights of whatever origin."""
+    plain = PreactivationUnit(
+        unit.filters, unit.kernel_size, unit.strides, data_format=unit.data_format, dtype=unit.dtype_policy
     )
+    pairs = [*zip(unit.norms, plain.norms, strict=True), *zip(unit.convolutions, plain.convolutions, strict=True)]
+    return unit.activity_regularizer is None and all(
+        type(one) in (type(made), keras.layers.BatchNormalization)
+        and not (getattr(one, "lora_enabled", False) or getattr(one, "quantization_mode", None))
+        and _essence(one) == _essence(made)
+        for one, made in pairs
+    )
+
+
+def _essence(layer):
+    """The configuration, without what concerns neither the function nor how it is trained on."""
+    config = layer.get_config()
+    return {key: config[key] for key in config if key not in ("name", "trainable") and "initializer" not in key}
 
 
 def _variables(unit):

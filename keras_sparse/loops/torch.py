@@ -25,6 +25,7 @@ def differentiable(forward, backward):
             return tuple(outputs)
 
         @staticmethod
+        @torch.autograd.function.once_differentiable
         def backward(context, *gradients):
             return tuple(backward(context.tensors, context.kept, gradients))
 

@@ -60,6 +60,14 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
             f"`model` of scale_width must have layers to scale. Received: the model {model.name!r}, in which all "
             "convolutions are excluded or make the outputs. Exclude less, or pass include_dense=True."
         )
+    for layer in scaled.values():
+        given = [name for name in ("convolutions", "norms") if layer.get_config().get(name) is not None]
+        if given:
+            raise ValueError(
+                f"`model` of scale_width must have units that make their own layers. Received: the model "
+                f"{model.name!r}, in which {layer.name!r} holds others ({', '.join(given)}), whose widths are their "
+                "own. Scale first, then sparsify or fold."
+            )
     outermost = {id(inner): layer for layer in scaled.values() for inner in layer._flatten_layers()}
     channels = ScaledChannels(
         graph,

@@ -5,6 +5,7 @@ import keras
 from keras_sparse.analysis.traced_call import functional_graph
 from keras_sparse.layers import LoopedAggregationBlock, SparseAggregationBlock
 from keras_sparse.layers.two_forms import copy_weights, has_looped_form, looped_form, loops_of, unrolled_form
+from keras_sparse.transforms.exchange import counterparts
 from keras_sparse.transforms.rebuild import check_model
 
 
@@ -86,4 +87,18 @@ def _converted(model, kind, convert, owner):
             twin.set_weights(layer.get_weights())
         else:
             copy_weights(layer, twin)
+    for layer, twin in twins:
+        # A configuration says whether a layer is trained, not which of the layers inside of it are.
+        pairs = counterparts(layer, twin) if type(layer) is type(twin) else _layers_outside_of_loops(layer, twin)
+        for one, other in pairs:
+            if other.trainable != one.trainable:
+                other.trainable = one.trainable
     return new
+
+
+def _layers_outside_of_loops(block, twin):
+    """Pairs of a layer and its counterpart, of a block and its other form."""
+    looped, unrolled = (block, twin) if isinstance(block, LoopedAggregationBlock) else (twin, block)
+    if looped.shortcut is not None:
+        for one, other in ((looped.shortcut, unrolled.shortcut), (looped.first_unit, unrolled.units[0])):
+            yield from counterparts(*((one, other) if looped is block else (other, one)))

@@ -177,3 +177,25 @@ def test_second_derivatives_are_refused_or_right():
 
 def numpy_max(tensor):
     return ops.convert_to_numpy(tensor).max()
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Halved(ks.aggregation.Concat):
+    """Half of what is joined."""
+
+    def finish(self, total, count):
+        return total / 2
+
+
+def test_an_operator_of_ones_own_is_asked_in_training_too():
+    block = SparseAggregationBlock([PreactivationUnit(4, 3) for _ in range(3)], operator=Halved())
+    x = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32"))
+    outputs = block(x, training=True)
+    plain = block._forward(x, apply=lambda layer, tensor: layer(tensor, training=True))
+    np.testing.assert_allclose(*(ops.convert_to_numpy(y) for y in (outputs, plain)), atol=1e-5)
+
+
+def test_activity_is_regularized_in_training_too():
+    block = SparseAggregationBlock([PreactivationUnit(4, 3, activity_regularizer="l2") for _ in range(3)])
+    block(ops.ones((2, 8, 8, 3)), training=True)
+    assert len(block.losses) == 3

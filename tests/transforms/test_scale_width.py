@@ -72,6 +72,12 @@ def test_dense_networks_are_scaled_where_there_is_nothing_else():
     assert widths(ks.scale_width(model, 0.5)) == [5, 3]
 
 
+def test_units_that_hold_layers_of_other_origin_are_refused():
+    folded = ks.fold_batch_norm(ks.applications.SparseNet(22, 4, bottleneck=True, loop=False))
+    with pytest.raises(ValueError, match="make their own layers.*norms.*Scale first"):
+        ks.scale_width(folded, 0.5)
+
+
 def test_groups_stay_whole():
     model = keras.Sequential([keras.Input((8, 8, 8)), layers.Conv2D(12, 3, groups=4), layers.Conv2D(2, 1)])
     assert ks.scale_width(model, 0.3).layers[0].filters == 4

@@ -129,3 +129,53 @@ def test_errors(make, message):
     with pytest.raises(ValueError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def trained(model):
+    return len(model.trainable_variables)
+
+
+@pytest.mark.parametrize("name", ["sparsenet", "resnet"])
+def test_what_is_frozen_inside_of_blocks_stays_frozen(name):
+    model = MODELS[name](loop=False)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    assert 0 < trained(ks.roll(model)) == trained(model) < trained(MODELS[name](loop=False))
+    if name == "resnet":
+        looped = MODELS[name](loop=True)
+        before = trained(looped)
+        frozen = looped.get_layer("conv3").first_unit
+        count = len(frozen.trainable_variables)
+        frozen.trainable = False
+        assert trained(looped) == before - count
+        unrolled = ks.unroll(looped)
+        assert not unrolled.get_layer("conv3").units[0].trainable_variables
+        assert trained(unrolled) == trained(MODELS[name](loop=False)) - count
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"use_bias": True},
+        {"activation": "tanh"},
+        {"dilation_rate": 2},
+        {"groups": 2},
+        {"kernel_regularizer": "l2"},
+        {"kernel_size": 5},
+        None,
+    ],
+    ids=str,
+)
+def test_units_with_layers_of_their_own_are_not_looped(options):
+    own = {"kernel_size": 3, "padding": "same", "use_bias": False, **(options or {})}
+    units = [
+        ks.layers.PreactivationUnit(4, 3, convolutions=None if options is None else [keras.layers.Conv2D(4, **own)])
+        for _ in range(4)
+    ]
+    inputs = keras.Input((16, 16, 4))
+    model = keras.Model(inputs, SparseAggregationBlock(units, operator="sum", name="conv2")(inputs))
+    rolled = ks.roll(model)
+    assert kinds(rolled) == {LoopedAggregationBlock if options is None else SparseAggregationBlock}
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 4)).astype("float32")
+    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(m(x)) for m in (model, rolled)), atol=1e-5)
