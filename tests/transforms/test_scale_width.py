@@ -74,7 +74,7 @@ def test_dense_networks_are_scaled_where_there_is_nothing_else():
 
 def test_units_that_hold_layers_of_other_origin_are_refused():
     folded = ks.fold_batch_norm(ks.applications.SparseNet(22, 4, bottleneck=True, loop=False))
-    with pytest.raises(ValueError, match="make their own layers.*norms.*Scale first"):
+    with pytest.raises(ValueError, match=r"make their own layers.*norms.*Scale first"):
         ks.scale_width(folded, 0.5)
 
 
