@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 import keras_sparse as ks
+from tensors import numpy
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKEND = keras.backend.backend()
@@ -68,10 +69,6 @@ def test_this_file_on(backend):
         ],
     }
     passes_on(backend, __file__, *tests[backend])
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def model():

@@ -10,13 +10,10 @@ from keras_sparse.analysis.channel_graph import Mix, channel_graph
 from keras_sparse.analysis.layer_rules import LAYERS
 from keras_sparse.analysis.operation_rules import ARITHMETIC, FUNCTIONS, OPERATIONS
 from keras_sparse.layers import MaskedDense
+from tensors import numpy
 
 KERAS_OPERATIONS = {kind.__name__: kind for kind in keras.Operation.__subclasses__()}
 ARGUMENTS = {"Cast": ("float16",), "Clip": (0.2, 0.4), "Threshold": (0.3, 0.1)}
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def subclasses(kind):

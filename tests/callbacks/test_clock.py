@@ -9,13 +9,10 @@ import pytest
 from keras_sparse.callbacks.clock import Clock
 from keras_sparse.layers import MaskedDense
 from keras_sparse.transforms.mask_in_place import mask_in_place
+from tensors import numpy
 
 X = np.ones((8, 4), "float32")
 Y = np.ones((8, 2), "float32")
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def model(**options):

@@ -10,14 +10,11 @@ from keras_sparse.callbacks.densify import added
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.schedules import Cosine, Doubling, Polynomial
 from keras_sparse.topologies import Connections, RandomEdge, RandomFanIn
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 8, 8, 3)).astype("float32")
 Y = RNG.integers(0, 4, 32)
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def model(format="masked", optimizer="adam", **compile_options):

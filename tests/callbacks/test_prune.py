@@ -15,7 +15,8 @@ from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradi
 from keras_sparse.layers import MaskedDense
 from keras_sparse.schedules import Constant, OneShot, Polynomial
 from keras_sparse.transforms.mask_in_place import mask_in_place
-from pruned_models import COMPILED, RNG, SCHEDULE, Watch, X, Y, cut, fit, functional, model, numpy, same, sparse_of
+from pruned_models import COMPILED, RNG, SCHEDULE, Watch, X, Y, cut, fit, functional, model, same, sparse_of
+from tensors import numpy
 
 # How many
 

@@ -12,7 +12,8 @@ from keras_sparse.callbacks import Prune
 from keras_sparse.layers import MaskedConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import OneShot, Polynomial
-from pruned_models import COMPILED, CROSSENTROPY, IMAGES, LABELS, fit, images_model, model, numpy, sparse_of
+from pruned_models import COMPILED, CROSSENTROPY, IMAGES, LABELS, fit, images_model, model, sparse_of
+from tensors import numpy
 
 
 @pytest.mark.parametrize(

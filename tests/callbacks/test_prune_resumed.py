@@ -12,7 +12,8 @@ from keras_sparse import criteria
 from keras_sparse.callbacks import Prune
 from keras_sparse.schedules import Constant, OneShot, Polynomial
 from keras_sparse.transforms.mask_in_place import mask_in_place
-from pruned_models import COMPILED, SCHEDULE, Watch, X, Y, cut, fit, functional, model, numpy, same, sparse_of
+from pruned_models import COMPILED, SCHEDULE, Watch, X, Y, cut, fit, functional, model, same, sparse_of
+from tensors import numpy
 
 
 @keras.saving.register_keras_serializable(package="test_prune_resumed")

@@ -13,16 +13,10 @@ from keras_sparse.callbacks.rewire import rewired
 from keras_sparse.callbacks.slots import slots
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.schedules import Constant, Cosine, OneShot
+from pruned_models import COMPILED, X, Y, fit
+from tensors import numpy
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(32, 6)).astype("float32")
-Y = np.tanh(X[:, :3] - X[:, 3:]).astype("float32")
 GROWTH = ["random", "gradient", "momentum"]
-COMPILED = keras.backend.backend() == "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def model(format="masked", optimizer=None, dense=True, **options):
@@ -46,11 +40,6 @@ def one_unit(optimizer):
     network = keras.Sequential([keras.Input((6,)), MaskedDense(1, topology=mask, seed=0)])
     network.compile(optimizer, "mse", jit_compile=COMPILED)
     return network
-
-
-def fit(network, *callbacks, epochs=3, x=X, y=Y, **options):
-    options = {"batch_size": 8, "epochs": epochs, "verbose": 0, "shuffle": False, **options}
-    return network.fit(x, y, callbacks=list(callbacks), **options)
 
 
 class Watch(keras.callbacks.Callback):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_sparse.callbacks.slots import forget, slots
+from tensors import numpy
 
 OPTIMIZERS = {
     "sgd": (lambda: keras.optimizers.SGD(0.1), 0),
@@ -24,10 +25,6 @@ OPTIMIZERS = {
     "factored": (lambda: keras.optimizers.Adafactor(0.1), 1),  # beside the factors, which are of no weight
 }
 FIRST = {("adagrad", "_accumulators"): 0.1, ("ftrl", "_accumulators"): 0.1}  # others begin at zero
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def trained(name, steps=5):

@@ -10,6 +10,7 @@ from keras import layers
 import keras_sparse as ks
 from keras_sparse.exports import FORMATS, Batch, ExportError, Keras, KerasZipped
 from keras_sparse.exports.written_file import check_place
+from tensors import numpy
 
 X = np.random.default_rng(3).normal(size=(5, 8, 8, 2)).astype("float32")
 
@@ -27,10 +28,6 @@ def sparse_model():
     )
     model.layers[1].moving_mean.assign(np.linspace(-1, 1, 8))
     return model
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def test_keras_files_of_any_backend(tmp_path):

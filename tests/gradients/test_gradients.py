@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 from keras_sparse.gradients import flow_gradients, hessian_gradients, loss_gradients
 from keras_sparse.layers import MaskedConv2D, MaskedDense, SparseConv2D
 from keras_sparse.transforms.mask_in_place import mask_in_place
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 6)).astype("float32")
@@ -15,10 +16,6 @@ Y = RNG.normal(size=(16, 3)).astype("float32")
 IMAGES = RNG.normal(size=(8, 5, 5, 3)).astype("float32")
 LABELS = RNG.integers(0, 3, 8)
 WEIGHTS = RNG.random(8).astype("float32")
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def dense_model():

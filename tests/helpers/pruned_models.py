@@ -6,6 +6,7 @@ from keras import layers
 
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import Polynomial
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 6)).astype("float32")
@@ -15,10 +16,6 @@ LABELS = RNG.integers(0, 4, 8)
 CROSSENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 SCHEDULE = Polynomial(0.1, 0.85, begin=2, end=10, frequency=3)  # at 2, 5, 8 and 10
 COMPILED = keras.backend.backend() == "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def functional():

@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_sparse.layers import MaskedDense, SparseConv2D
+from tensors import numpy
 
 # JAX is slow uncompiled; TensorFlow takes longer to compile than these tests to run.
 COMPILED = keras.backend.backend() == "jax"
@@ -15,10 +15,6 @@ LAYERS = {
     "conv": lambda **arguments: SparseConv2D(6, 3, **arguments),
 }
 INPUTS = {"dense": (8,), "conv": (5, 5, 8)}
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def built(kind, **arguments):

@@ -5,13 +5,10 @@ import numpy as np
 import pytest
 
 from keras_sparse.layers import MaskedDense
+from tensors import numpy
 
 X = np.random.default_rng(0).normal(size=(16, 12)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(16, 6)).astype("float32")
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def network(optimizer="sgd", **options):

@@ -4,10 +4,7 @@ import pytest
 from keras import ops
 
 from keras_sparse.layers import FractalBlock, PathSampler
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
+from tensors import numpy
 
 
 def test_columns_have_1_2_4_convolutions_and_join_where_they_end_together():

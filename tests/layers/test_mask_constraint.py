@@ -7,14 +7,11 @@ from keras import ops
 
 from keras_sparse.layers import MaskConstraint, MaskedDense, SparseConv2D
 from keras_sparse.topologies import Rotating
+from tensors import numpy
 
 # JAX is slow uncompiled; TensorFlow takes longer to compile than these tests to run.
 COMPILED = keras.backend.backend() == "jax"
 MASK = np.array([[1, 0], [0, 1], [1, 1]], dtype=bool)
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def fit(model, inputs, steps=20):

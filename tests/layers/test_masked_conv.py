@@ -8,6 +8,7 @@ import pytest
 from keras import layers, ops
 
 from keras_sparse.layers import MaskedConv1D, MaskedConv2D, MaskedConv3D, SparseConv2D
+from tensors import numpy
 
 COMPILED = keras.backend.backend() == "jax"
 SIZES = {1: (9,), 2: (7, 6), 3: (4, 5, 4)}
@@ -26,10 +27,6 @@ CASES = {
     "3D": (3, {"kernel_size": 2, "strides": 2}),
     "3D same": (3, {"kernel_size": (1, 2, 3), "padding": "same"}),
 }
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def normal(*shape):

@@ -4,6 +4,7 @@ import pytest
 from keras import layers, ops
 
 from keras_sparse.layers import MaskedEinsumDense
+from tensors import numpy
 
 COMPILED = keras.backend.backend() == "jax"
 # Equation, output shape, other arguments, input shape, kernel shape.
@@ -14,10 +15,6 @@ CASES = {
     "mixing": ("abc,bd->adc", (5, None), {"bias_axes": "d"}, (3, 6, 4), (6, 5)),
     "ellipsis": ("...x,xy->...y", 5, {"bias_axes": "y"}, (3, 6, 4), (4, 5)),
 }
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def normal(*shape):

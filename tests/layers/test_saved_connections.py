@@ -12,7 +12,8 @@ import pytest
 
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.topologies import Connections, RandomFanIn
-from sparse_pair import COMPILED, FORMATS, INPUTS, LAYERS, built, images, network, numpy, sparse_layers
+from sparse_pair import COMPILED, FORMATS, INPUTS, LAYERS, built, images, network, sparse_layers
+from tensors import numpy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -5,14 +5,11 @@ from keras import ops
 
 from keras_sparse.aggregation import Window
 from keras_sparse.layers import SparseAggregation
+from tensors import numpy
 
 
 def outputs(count, shape=(2, 4, 4, 3)):
     return [ops.full(shape, float(i + 1)) for i in range(count)]
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 @pytest.mark.parametrize(("operator", "value"), [("sum", 8 + 7 + 5 + 1), ("mean", (8 + 7 + 5 + 1) / 4)])

@@ -5,14 +5,11 @@ from keras import layers, ops
 
 from keras_sparse.aggregation import OPERATORS, PATTERNS, Exponential, get_pattern
 from keras_sparse.layers import SparseAggregation, SparseAggregationBlock
+from tensors import numpy
 
 
 def dense(width=4, **kwargs):
     return layers.Dense(width, activation="tanh", **kwargs)
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def reference(block, x):

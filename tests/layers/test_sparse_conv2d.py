@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_sparse.layers import SparseConv2D
 from keras_sparse.topologies import Expander, RandomEdge, RandomFanIn
+from tensors import numpy
 
 # JAX is slow uncompiled; TensorFlow takes longer to compile than these tests to run.
 COMPILED = keras.backend.backend() == "jax"
@@ -12,10 +13,6 @@ OPTIMIZERS = {
     "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
     "adam": lambda: keras.optimizers.Adam(0.05),
 }
-
-
-def numpy(tensor):
-    return np.array(ops.convert_to_numpy(tensor))
 
 
 def images(*shape):

@@ -17,9 +17,9 @@ from sparse_pair import (
     built,
     images,
     network,
-    numpy,
     sparse_layers,
 )
+from tensors import numpy
 
 # Exact zeros
 

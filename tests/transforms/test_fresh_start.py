@@ -10,14 +10,11 @@ from keras_sparse.callbacks import Densify, Prune, Rewire
 from keras_sparse.schedules import Constant, Doubling, Polynomial
 from keras_sparse.transforms import restart_clock
 from keras_sparse.transforms.fresh_start import forget_training
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 6)).astype("float32")
 Y = RNG.normal(size=(16, 3)).astype("float32")
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def network(format="masked"):

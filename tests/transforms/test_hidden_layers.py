@@ -10,13 +10,10 @@ from keras import layers
 import keras_sparse as ks
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.mask_in_place import mask_in_place
+from tensors import numpy
 
 X = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
 Pair = collections.namedtuple("Pair", ["left", "right"])
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 class Everywhere(layers.Layer):

@@ -17,12 +17,9 @@ from keras_sparse.layers import (
 )
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.transforms.mask_in_place import mask_in_place
+from tensors import numpy
 
 COMPILED = keras.backend.backend() == "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def normal(*shape):

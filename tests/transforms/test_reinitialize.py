@@ -14,15 +14,12 @@ from keras_sparse.callbacks import Prune
 from keras_sparse.layers import MaskedConv2D, MaskedDense, PreactivationUnit, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import OneShot
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 6)).astype("float32")
 Y = RNG.normal(size=(16, 3)).astype("float32")
 EAGER = keras.backend.backend() != "jax"
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def network():

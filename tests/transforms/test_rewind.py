@@ -11,6 +11,7 @@ from keras_sparse import compact, mask_in_place, rewind, sparsify
 from keras_sparse.callbacks import Prune
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.schedules import OneShot, Polynomial
+from tensors import numpy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 6)).astype("float32")
@@ -18,10 +19,6 @@ Y = np.tanh(X[:, :3] - X[:, 3:]).astype("float32")
 SCHEDULE = Polynomial(0.1, 0.8, begin=2, end=10, frequency=3)
 COMPILED = keras.backend.backend() == "jax"
 RATE = 0.003
-
-
-def numpy(tensor):
-    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def network(optimizer=None, seed=1, eager=True):

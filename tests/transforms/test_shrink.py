@@ -8,10 +8,7 @@ from keras import layers
 import keras_sparse as ks
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
+from tensors import numpy
 
 
 def randomise(model, rng):

@@ -10,6 +10,7 @@ from keras import layers
 import keras_sparse as ks
 from keras_sparse.layers import MaskedDense, SparseConv2D
 from keras_sparse.layers.sparse_kernel import SparseKernel
+from tensors import numpy
 
 
 def sparse_layers(model):
@@ -20,10 +21,6 @@ def perceptron(hidden=(32, 16)):
     keras.utils.clear_session(free_memory=False)
     sizes = [layers.Dense(units, activation="relu", name=f"hidden_{i}") for i, units in enumerate(hidden)]
     return keras.Sequential([keras.Input((20,)), *sizes, layers.Dense(5, name="top")], name="perceptron")
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 @pytest.mark.parametrize(
