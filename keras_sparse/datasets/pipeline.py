@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_sparse.image_statistics import STATISTICS
 
 PADDING = 4  # pixels on each side, before the crop
-SHUFFLE_BUFFER = 10_000
+SHUFFLE_BUFFER = 4096  # photographs: half a gigabyte
 CROP, SHORT_SIDE = 224, 256
 
 # Folded into the seed, so that no two draws share their random numbers.
@@ -73,10 +73,10 @@ def centre(image):
     return tf.image.crop_to_bounding_box(tf.image.resize(image, size), top, left, CROP, CROP)
 
 
-def random_part(image, seed):
-    """A part of 8% to 100% of the image, resized to 224x224."""
+def random_part(jpeg, seed):
+    """A part of 8% to 100% of the image, resized to 224x224. What is outside of it is not decoded."""
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.shape(image),
+        tf.image.extract_jpeg_shape(jpeg),
         tf.zeros((1, 0, 4)),
         seed=seed,
         area_range=(0.08, 1.0),
@@ -84,34 +84,41 @@ def random_part(image, seed):
         min_object_covered=0.0,
         use_image_if_no_bounding_boxes=True,
     )
-    return tf.image.resize(tf.slice(image, begin, size), (CROP, CROP))
+    window = tf.concat([begin[:2], size[:2]], axis=0)
+    return tf.image.resize(tf.image.decode_and_crop_jpeg(jpeg, window, channels=3), (CROP, CROP))
 
 
 def stream_in_order(split, batch_size):
-    data = split.stream.map(
-        lambda image, label: (normalise(centre(image), split.name), label),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    def image(jpeg, label):
+        return normalise(centre(tf.image.decode_jpeg(jpeg, channels=3)), split.name), label
+
+    data = split.files().map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch_size).prefetch(2)
 
 
-def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, host=0, hosts=1):
+    files = split.files(host, hosts)
+
     def one_epoch(epoch):
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = split.stream.shuffle(
-            SHUFFLE_BUFFER, seed=_fold(key, SHUFFLING)[0], reshuffle_each_iteration=False
-        ).enumerate()
+        # Of this graph, not of the process, whose seed the order would depend on (and fail, if that is 0).
+        tf.random.set_seed(1)
+        # As they are on the disk: ten thousand images, decoded, would be gigabytes.
+        order = files.shuffle(SHUFFLE_BUFFER, seed=_fold(key, SHUFFLING)[0], reshuffle_each_iteration=False)
+        if hosts > 1:
+            # They have not all as many, and none may end before the others.
+            order = order.repeat().take(split.steps(batch_size * hosts) * batch_size)
 
-        def crop(number, example):
-            image, label = example
-            draw = _fold(key, number + CROPPING)
-            image = centre(image) if augmentation == "none" else random_part(image, draw)
+        def image(number, example):
+            jpeg, label = example
+            draw = _fold(_fold(key, number + CROPPING), host)
+            x = centre(tf.image.decode_jpeg(jpeg, channels=3)) if augmentation == "none" else random_part(jpeg, draw)
             if augmentation == "shift_mirror":
-                image = tf.image.stateless_random_flip_left_right(image, _fold(draw, MIRRORING))
-            return normalise(tf.ensure_shape(image, (CROP, CROP, 3)), split.name), label
+                x = tf.image.stateless_random_flip_left_right(x, _fold(draw, MIRRORING))
+            return normalise(tf.ensure_shape(x, (CROP, CROP, 3)), split.name), label
 
-        return order.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
+        images = order.enumerate().map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return images.batch(batch_size)
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
 

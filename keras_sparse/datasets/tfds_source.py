@@ -69,13 +69,34 @@ def read(name, data_dir, splits):
 
 
 def open_stream(name, data_dir, split):
-    """A `tf.data.Dataset` of (image, label) in the order of the files, and its number of examples."""
+    """What a `StreamSplit` reads: a function of host and number of hosts, and the number of examples."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
     with _prepared(name, data_dir) as builder:
-        stream = builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
         size = _expected_size(builder, split)
         if size is not None:
             # What a stream lacks would show only in the middle of an epoch: look at its files now.
             for file in builder.info.splits[split].filepaths:
                 if not file.exists() or not file.stat().length:
                     raise ValueError(f"{file} is missing or empty")
-        return stream, int(stream.cardinality()) if size is None else size
+
+    def files(host=0, hosts=1):
+        with _prepared(name, data_dir) as builder:
+
+            def read(context=None):
+                return builder.as_dataset(
+                    split=split,
+                    as_supervised=True,
+                    shuffle_files=False,
+                    decoders={"image": tfds.decode.SkipDecoding()},
+                    read_config=tfds.ReadConfig(input_context=context),
+                )
+
+            if hosts == 1:
+                return read()
+            if not builder.info.splits or len(builder.info.splits[split].filepaths) < hosts:
+                return read().shard(hosts, host)  # each host reads all of it
+            return read(tf.distribute.InputContext(hosts, host, hosts))
+
+    return files, int(files().cardinality()) if size is None else size

@@ -27,13 +27,18 @@ def _row(result):
         label(recipe),
         recipe.dataset,
         str(recipe.epochs),
-        f"{result.test_accuracy:.2%}",
+        _accuracy(result),
         f"{result.parameters:,}",
         short(result.macs),
         f"{result.seconds:.1f}",
         # The first epoch also traces the graph.
         f"{statistics.median_high(row['seconds'] for row in result.history):.2f}",
     )
+
+
+def _accuracy(result):
+    top_5 = result.test_top_5_accuracy
+    return f"{result.test_accuracy:.2%}" + ("" if top_5 is None else f", top-5 {top_5:.2%}")
 
 
 def label(recipe):

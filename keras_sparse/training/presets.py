@@ -22,6 +22,16 @@ PRESETS = {
         "augmentation": "shift_mirror",
         "validation_fraction": 0.0,
     },
+    # Their table 4, for sparsenet121, 169 and 201, densenet121, 169, 201 and 264. They print no schedule for ImageNet;
+    # this is that of DenseNet (Huang et al. 2017), whose errors they repeat.
+    "sparsenet_imagenet": {
+        "dataset": "imagenet2012",
+        "epochs": 90,
+        "batch_size": 256,
+        "learning_rate_drops": (30, 60),
+        "augmentation": "shift_mirror",
+        "validation_fraction": 0.0,
+    },
     # Nijhawan, Tiwari and Anand, section IV. They vary the number of epochs and do not print it; 50 is ours.
     "sparsenet_study": {
         "dataset": "cifar10",
@@ -37,7 +47,7 @@ def preset(name, model, model_arguments=None, **changes):
     """A `Recipe` from a preset.
 
     Args:
-        name: "quick", "sparsenet_paper" or "sparsenet_study".
+        name: "quick", "sparsenet_paper", "sparsenet_imagenet" or "sparsenet_study".
         model: Name in `applications.list_models()`.
         model_arguments: Dictionary for its constructor.
         **changes: Fields of `Recipe` to set otherwise. With another number of epochs the learning rate drops at the

@@ -33,6 +33,8 @@ class RunResult:
         seconds: Seconds that the epochs took, validation included, over all parts of the run.
         history: List of dictionaries, one for each epoch.
         output: Path of the folder.
+        test_top_5_accuracy: Fraction of the test images whose class is among the five likeliest; None with fewer than a
+            thousand classes.
     """
 
     recipe: object
@@ -43,6 +45,7 @@ class RunResult:
     seconds: float
     history: list
     output: Path
+    test_top_5_accuracy: float | None = None
 
 
 def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
@@ -95,16 +98,17 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
-        loss, accuracy = model.evaluate(dataset.test.batches(256), verbose=0)
+        test = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)
     return RunResult(
         recipe=recipe,
-        test_accuracy=float(accuracy),
-        test_loss=float(loss),
+        test_accuracy=float(test["accuracy"]),
+        test_loss=float(test["loss"]),
         parameters=profiled.connected_parameters,
         macs=profiled.macs,
         seconds=sum(row["seconds"] for row in rows),
         history=rows,
         output=folder.path,
+        test_top_5_accuracy=test.get("top_5_accuracy"),
     )
 
 
@@ -154,7 +158,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
         # `compile` would do it too, but only where this precision is in force: not for who loads the model later.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     from_logits = is_file(recipe.model) and not gives_probabilities(model, dataset.image_shape)
-    compile_classifier(model, optimizer, from_logits)
+    compile_classifier(model, optimizer, from_logits, dataset.classes)
     # Before the first step, which is traced twice otherwise.
     model.optimizer.build(model.trainable_variables)
     return model, []

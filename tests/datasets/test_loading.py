@@ -5,6 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
+from imagenet_files import prepare_imagenet
 from keras_sparse.datasets import STATISTICS, list_datasets, load
 
 
@@ -136,3 +137,16 @@ def test_imagenet_streams():
     assert labels.shape == (4,)
     assert evaluated == [4, 4, 2]
     assert np.isfinite(images).all()
+
+
+@pytest.mark.parametrize(("hosts", "files"), [(2, 4), (3, 1)])
+def test_hosts_read_files_of_their_own_and_together_all(tmp_path, hosts, files):
+    prepare_imagenet(tmp_path, files=files)
+    train = load("imagenet2012", tmp_path, validation_fraction=0).train
+    assert train.size == 20
+    read = [[int(label) for _, label in train.files(host, hosts)] for host in range(hosts)]
+    assert sorted(label for labels in read for label in labels) == list(range(20))
+    assert all(read)
+    (images, labels), *_ = train.batches(4)
+    # What was decoded is what was written.
+    np.testing.assert_allclose(images[:, 0, 0, 0], (labels.numpy() / 255 - 0.485) / 0.229, atol=0.02)

@@ -1,9 +1,10 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_sparse.datasets import ArraySplit, StreamSplit
-from keras_sparse.datasets.pipeline import augment
+from keras_sparse.datasets.pipeline import augment, centre, stream_shuffled
 
 
 def split(count=50):
@@ -70,12 +71,14 @@ def test_unknown_augmentation():
 
 
 def stream(count=12):
-    images = [np.full((300 + 10 * i, 280, 3), i, "uint8") for i in range(count)]
-    data = tf.data.Dataset.from_generator(
-        lambda: zip(images, range(count), strict=True),
-        output_signature=(tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((), tf.int64)),
-    )
-    return StreamSplit("imagenet2012", data, count)
+    jpegs = [tf.io.encode_jpeg(np.full((300 + 10 * i, 280, 3), i, "uint8"), quality=100).numpy() for i in range(count)]
+    data = tf.data.Dataset.from_tensor_slices((jpegs, tf.range(count, dtype=tf.int64)))
+
+    def files(host=0, hosts=1):
+        # Hosts with unequal shares, as files make them.
+        return data.filter(lambda _, label: hosts == 1 or (label < count // 3) == (host == 0))
+
+    return StreamSplit("imagenet2012", files, count)
 
 
 def test_streams_shuffle_anew_in_each_epoch_and_continue():
@@ -89,10 +92,29 @@ def test_streams_shuffle_anew_in_each_epoch_and_continue():
     np.testing.assert_allclose(whole[0][:, 0, 0, 0], (whole[1] / 255 - 0.485) / 0.229, rtol=1e-4)
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_streams_come_in_the_same_order_whatever_the_seed_of_the_process_is(seed):
+    (_, labels) = collect(stream().training_batches(5, 1, augmentation="shift", seed=1))
+    keras.utils.set_random_seed(seed)
+    (_, again) = collect(stream().training_batches(5, 1, augmentation="shift", seed=1))
+    np.testing.assert_array_equal(labels, again)
+
+
 def test_evaluation_takes_the_centre():
     rows = np.arange(512, dtype="float32")[:, None, None] % 256
     image = np.broadcast_to(rows, (512, 512, 3)).astype("uint8")
-    data = tf.data.Dataset.from_tensors((image, tf.constant(1, tf.int64)))
-    images, _ = collect(StreamSplit("imagenet2012", data, 1).batches(1))
     # 512 rows become 256; the first of the 224 in the middle is row 16: rows 32 and 33 averaged.
-    np.testing.assert_allclose(images[0, 0, 0, 0], (32.5 / 255 - 0.485) / 0.229, rtol=1e-3)
+    assert centre(image)[0, 0, 0].numpy() == pytest.approx(32.5, rel=1e-3)
+    (images, labels), *_ = stream(2).batches(1)
+    assert (images.shape, labels) == ((1, 224, 224, 3), [0])
+    np.testing.assert_allclose(images[0, ..., 0], (0 / 255 - 0.485) / 0.229, rtol=1e-3)
+
+
+def test_hosts_take_as_many_batches_though_their_files_hold_more_or_less():
+    options = {"augmentation": "shift", "seed": 1}
+    batches = [list(stream_shuffled(stream(), 2, 2, 0, host=host, hosts=2, **options)) for host in (0, 1)]
+    labels = [np.array([y for _, y in host]) for host in batches]
+    assert [array.shape for array in labels] == [(6, 2), (6, 2)]  # two epochs of three global batches
+    assert set(labels[0].flat) == set(range(4))  # who has few sees them more than once
+    assert set(labels[1].flat) <= set(range(4, 12))
+    assert not np.array_equal(labels[1][:3], labels[1][3:])

@@ -21,6 +21,11 @@ def test_columns():
     ]
 
 
+def test_top_5_accuracy_stands_beside_the_other():
+    table = comparison_table([result(Recipe("sparsenet121", dataset="imagenet2012"), (1.0,), test_top_5_accuracy=0.9)])
+    assert "98.77%, top-5 90.00%" in table
+
+
 def test_labels_show_what_was_chosen():
     recipe = Recipe("sparsenet", {"depth": 40, "growth_rate": [8, 16, 32], "bottleneck": True})
     assert label(recipe) == "sparsenet depth=40 growth_rate=[8,16,32] bottleneck"

@@ -23,6 +23,12 @@ def test_learning_rate_drops_at_the_papers_epochs():
     assert recipe.validation_fraction == 0
 
 
+def test_imagenet_preset():
+    recipe = preset("sparsenet_imagenet", "sparsenet121")
+    assert [recipe.learning_rate_at(epoch) for epoch in (29, 30, 60)] == pytest.approx([0.1, 0.01, 0.001])
+    assert (recipe.dataset, recipe.batch_size, recipe.validation_fraction) == ("imagenet2012", 256, 0)
+
+
 def test_study_preset():
     recipe = preset("sparsenet_study", "densenet", {"depth": 40, "growth_rate": 12})
     assert (recipe.batch_size, recipe.learning_rate, recipe.momentum, recipe.nesterov) == (32, 0.1, 0.9, False)
