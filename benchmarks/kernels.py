@@ -3,14 +3,15 @@
     python benchmarks/kernels.py
     python benchmarks/kernels.py --quick
     python benchmarks/kernels.py --threads 2 --case conv3x3 --density 0.01 0.1 --plot kernels.png
+    python benchmarks/kernels.py --alone
     python benchmarks/kernels.py --others
 
 A round is one call of each: output, gradient to the inputs, gradient to the weights, in one compiled function. The
 sides take turns in a new random order each round, on as many threads as `--threads` says; the table has medians, and
-how many times faster than the dense layer that is. "auto" is what the layer takes when it is not told. `--others` times
-the forward product alone, beside those of SciPy, TensorFlow and, where it is installed, PyTorch, on the same
-connections.
-"goal" is what the package aims at on one thread of an idle machine.
+how many times faster than the dense layer that is. With `--alone` they do not: caches and memory are then one side's
+own, as in a network of one kind, but whatever else the machine does falls on one of them. "auto" is what the layer
+takes when it is not told. `--others` times the forward product alone, beside those of SciPy, TensorFlow and, where it
+is installed, PyTorch, on the same connections. "goal" is what the package aims at on one thread of an idle machine.
 """
 
 import argparse
@@ -80,10 +81,12 @@ def step_of(layer, x):
     return run
 
 
-def timed_in_turns(functions, rounds, warm_up=3):
-    """Median seconds of each function: dictionary by name."""
+def timed(functions, rounds, alone=False, warm_up=3):
+    """Median seconds of each function: dictionary by name. They take turns, or have all theirs one after the other."""
     import numpy as np
 
+    if alone:
+        return {name: timed({name: function}, rounds)[name] for name, function in functions.items()}
     rng = np.random.default_rng(0)
     seconds = {name: [] for name in functions}
     for turn in range(warm_up + rounds):
@@ -165,6 +168,7 @@ def main():
     parser.add_argument("--implementation", nargs="+", help="default: all that the layer can take, and auto")
     parser.add_argument("--threads", type=int, default=1, help="of TensorFlow, for both sides (default: 1)")
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--alone", action="store_true", help="all rounds of one side, then all of the next")
     parser.add_argument("--others", action="store_true", help="the forward products of other libraries instead")
     parser.add_argument("--plot", metavar="PNG", help="writes a figure of speed-up against density")
     parser.add_argument("--quick", action="store_true", help="two densities, five rounds")
@@ -193,7 +197,7 @@ def main():
         for density in densities:
             keras.utils.clear_session()
             layers, x = layers_of(case, density, names)
-            seconds = timed_in_turns({name: step_of(layer, x) for name, layer in layers.items()}, rounds)
+            seconds = timed({name: step_of(layer, x) for name, layer in layers.items()}, rounds, arguments.alone)
             rows.append((case, density, seconds))
             for name in names:
                 label = f"auto ({layers[name].implementation_in_use})" if name == "auto" else name
@@ -220,7 +224,7 @@ def print_others(densities, rounds, threads):
     print("| connections | product | ms | times as fast as dense |")
     print("|---" * 4 + "|", flush=True)
     for density in densities:
-        seconds = timed_in_turns(products_of_others(density), rounds)
+        seconds = timed(products_of_others(density), rounds)
         for name, value in seconds.items():
             print(
                 f"| {100 * density:g}% | {name} | {1000 * value:.2f} | {seconds['dense'] / value:.2f} |",

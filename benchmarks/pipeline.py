@@ -33,7 +33,7 @@ def photographs(count, classes=1000):
     images = tf.cast(tf.clip_by_value(images + rng.normal(0, 4, images.shape), 0, 255), tf.uint8)
     jpegs = tf.stack([tf.io.encode_jpeg(image, quality=90) for image in images])
     files = tf.data.Dataset.range(count).map(lambda i: (jpegs[i % 32], i % classes))
-    return StreamSplit("imagenet2012", lambda: files, count)
+    return StreamSplit("imagenet2012", lambda host=0, hosts=1: files, count)
 
 
 def images_per_second(batches, seconds, warm_up=3):

@@ -12,11 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SMALLEST = {
     "depth": ["--depth", "22", "--form", "loop", "--steps", "2"],
+    "graphs": ["--quick"],
     "incremental": ["--quick"],
     "kernels": ["--quick", "--case", "conv1x1"],
     "masked_training": ["--quick", "--case", "dense-512", "--optimizer", "adam"],
     "models": ["--quick", "--steps", "3"],
     "pipeline": ["--quick"],
+    "steady": ["--quick"],
 }
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough: they are commands")
