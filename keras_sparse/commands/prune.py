@@ -112,12 +112,11 @@ def _before(recipe, data_dir):
     """What the model could do before, in words."""
     dataset = load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
     check_times(recipe, dataset)
+    check_moves(recipe, recipe.build_model(dataset))
     model = recipe.build_model(dataset)
     compile_classifier(model, "sgd", from_logits=not gives_probabilities(model, dataset.image_shape))
     accuracy = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)["accuracy"]
-    before = f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"
-    check_moves(recipe, model)
-    return before
+    return f"before: {accuracy:.2%}, {profile(model, dataset.image_shape).connected_parameters:,} parameters"
 
 
 def _recipe(arguments):
