@@ -23,12 +23,12 @@ def normalise(images, name):
     return (tf.cast(images, tf.float32) / 255 - mean) / deviation
 
 
-def in_order(split, batch_size):
+def in_order(split, batch_size, part):
     data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
-    return data.map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
+    return _cut(data, part).map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
 
 
-def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
     images, labels = tf.constant(split.images), tf.constant(split.labels)
 
     def one_epoch(epoch):
@@ -37,8 +37,10 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
 
         def batch(number, indices):
-            x = normalise(tf.gather(images, indices), split.name)
-            return augment(x, augmentation, _fold(key, number + CROPPING)), tf.gather(labels, indices)
+            count, own = tf.size(indices), slice(*part.bounds(tf.size(indices)))
+            x = normalise(tf.gather(images, indices[own]), split.name)
+            x = augment(x, augmentation, _fold(key, number + CROPPING), count, own)
+            return x, tf.gather(labels, indices[own])
 
         return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
@@ -46,21 +48,29 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
 
 
-def augment(images, augmentation, seed):
+def augment(images, augmentation, seed, count=None, own=slice(None)):
     """The papers' augmentation of normalised images: pad by 4, crop at random, mirror half of them.
 
     The padding is zero after normalisation: the mean colour.
+
+    Args:
+        images: Float tensor.
+        augmentation: "none", "shift" or "shift_mirror".
+        seed: Pair of integers.
+        count: Integer, how many images are in the batch, if these are a part of it.
+        own: Slice, where in the batch they are. What is drawn for an image does not depend on how it is divided.
     """
     if augmentation == "none":
         return images
-    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    height, width = images.shape[1], images.shape[2]
+    count = tf.shape(images)[0] if count is None else count
     padded = tf.pad(images, [[0, 0], [PADDING, PADDING], [PADDING, PADDING], [0, 0]])
     for axis, size, fold in ((1, height, ROWS), (2, width, COLUMNS)):
         offsets = tf.random.stateless_uniform((count, 1), _fold(seed, fold), 0, 2 * PADDING + 1, dtype=tf.int32)
-        padded = tf.gather(padded, offsets + tf.range(size), axis=axis, batch_dims=1)
+        padded = tf.gather(padded, offsets[own] + tf.range(size), axis=axis, batch_dims=1)
     if augmentation == "shift_mirror":
         mirrored = tf.random.stateless_uniform((count, 1, 1, 1), _fold(seed, MIRRORING)) < 0.5
-        padded = tf.where(mirrored, padded[:, :, ::-1], padded)
+        padded = tf.where(mirrored[own], padded[:, :, ::-1], padded)
     return tf.ensure_shape(padded, images.shape)
 
 
@@ -87,16 +97,16 @@ def random_part(image, seed):
     return tf.image.resize(tf.slice(image, begin, size), (CROP, CROP))
 
 
-def stream_in_order(split, batch_size):
+def stream_in_order(split, batch_size, part):
     data = split.stream.map(
         lambda image, label: (normalise(centre(image), split.name), label),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return data.batch(batch_size).prefetch(2)
+    return _cut(data.batch(batch_size), part).prefetch(2)
 
 
-def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
     def one_epoch(epoch):
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = split.stream.shuffle(
@@ -111,9 +121,16 @@ def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
                 image = tf.image.stateless_random_flip_left_right(image, _fold(draw, MIRRORING))
             return normalise(tf.ensure_shape(image, (CROP, CROP, 3)), split.name), label
 
-        return order.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
+        return _cut(order.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size), part)
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+
+
+def _cut(batches, part):
+    """A part of each batch."""
+    if part.count == 1:
+        return batches
+    return batches.map(lambda *batch: tuple(one[slice(*part.bounds(tf.shape(one)[0]))] for one in batch))
 
 
 def _fold(key, data):

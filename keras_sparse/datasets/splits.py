@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_sparse import checks
+from keras_sparse.datasets.part import WHOLE
 
 AUGMENTATIONS = ("none", "shift", "shift_mirror")
 
@@ -38,13 +39,13 @@ class ArraySplit:
         """Number of batches, the last of which may be smaller."""
         return -(-self.size // batch_size)
 
-    def batches(self, batch_size):
-        """Normalised batches in order, as a `tf.data.Dataset`."""
+    def batches(self, batch_size, part=WHOLE):
+        """Normalised batches in order, or a `Part` of each, as a `tf.data.Dataset`."""
         from keras_sparse.datasets import pipeline
 
-        return pipeline.in_order(self, batch_size)
+        return pipeline.in_order(self, batch_size, part)
 
-    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0):
+    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0, part=WHOLE):
         """Normalised, shuffled, augmented batches of several epochs, one after the other.
 
         What comes in an epoch depends on the seed and the number of the epoch alone: a run that starts at epoch 7
@@ -57,6 +58,7 @@ class ArraySplit:
             augmentation: "none", "shift" (pad by 4 pixels, crop at random) or "shift_mirror" (the same, and a
                 horizontal mirror for half of the images).
             seed: Integer >= 0.
+            part: `Part` of each batch to give, for one of several processes.
 
         Returns:
             A `tf.data.Dataset`.
@@ -64,7 +66,7 @@ class ArraySplit:
         from keras_sparse.datasets import pipeline
 
         checks.choice("augmentation", augmentation, "training_batches", AUGMENTATIONS)
-        return pipeline.shuffled(self, batch_size, epochs, first_epoch, augmentation, seed)
+        return pipeline.shuffled(self, batch_size, epochs, first_epoch, augmentation, seed, part)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,7 @@ class StreamSplit:
 
     Evaluation takes the centre. Training with "shift" resizes a random part of 8% to 100% of the image, with
     "shift_mirror" it also mirrors half of them, with "none" it takes the centre too. Files are read in one order; a
-    buffer of 10,000 images shuffles them anew in each epoch.
+    buffer of 10,000 images shuffles them anew in each epoch. Who takes a part of each batch reads all files, too.
 
     Attributes:
         name: String, the data set.
@@ -89,15 +91,15 @@ class StreamSplit:
         """Number of batches, the last of which may be smaller."""
         return -(-self.size // batch_size)
 
-    def batches(self, batch_size):
-        """Normalised batches in order, as a `tf.data.Dataset`."""
+    def batches(self, batch_size, part=WHOLE):
+        """Normalised batches in order, or a `Part` of each, as a `tf.data.Dataset`."""
         from keras_sparse.datasets import pipeline
 
-        return pipeline.stream_in_order(self, batch_size)
+        return pipeline.stream_in_order(self, batch_size, part)
 
-    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0):
+    def training_batches(self, batch_size, epochs, first_epoch=0, augmentation="none", seed=0, part=WHOLE):
         """Normalised, shuffled, augmented batches of several epochs; arguments as for `ArraySplit`."""
         from keras_sparse.datasets import pipeline
 
         checks.choice("augmentation", augmentation, "training_batches", AUGMENTATIONS)
-        return pipeline.stream_shuffled(self, batch_size, epochs, first_epoch, augmentation, seed)
+        return pipeline.stream_shuffled(self, batch_size, epochs, first_epoch, augmentation, seed, part)

@@ -22,10 +22,15 @@ class RunFolder:
 
     What a run needs to go on is one file, `last.keras`: model, optimizer and, as one more member of the archive, the
     history so far. Everything else follows from it.
+
+    Args:
+        path: Folder.
+        writes: Boolean, False for a process that leaves the writing to another one.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, writes=True):
         self.path = Path(path).expanduser()
+        self.writes = writes
         if self.path.exists() and not self.path.is_dir():
             raise checks.error("output", "run", "a folder, or a name for a new one", str(path), "It is a file.")
 
@@ -42,6 +47,8 @@ class RunFolder:
 
     def _replace(self, name, write):
         """Writes a file beside its place and moves it there."""
+        if not self.writes:
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: Keras and matplotlib go by it.
         partial = self.file(f".partial-{name}")
