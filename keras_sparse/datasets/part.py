@@ -5,23 +5,22 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One of several consecutive, nearly equal parts of each batch: all processes together see the whole batches.
+    """One of several consecutive parts of each batch: all processes together see the whole batches.
+
+    Parts are as equal as they can be; of a batch that `divisor` does not divide, each is the whole of it.
 
     Attributes:
         index: Integer in [0, count), which of them.
         count: Integer >= 1, how many.
+        divisor: Integer >= 1.
 
     Example:
-        >>> [Part(i, 3).bounds(32) for i in range(3)]
-        [(0, 10), (10, 21), (21, 32)]
+        >>> batches = [load("digits").train.batches(32, Part(index, count=2)) for index in range(2)]
     """
 
     index: int = 0
     count: int = 1
-
-    def bounds(self, size):
-        """Where the part begins and ends in a batch of a size, which may be a tensor."""
-        return size * self.index // self.count, size * (self.index + 1) // self.count
+    divisor: int = 1
 
 
 WHOLE = Part()

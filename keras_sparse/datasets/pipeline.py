@@ -37,7 +37,8 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
 
         def batch(number, indices):
-            count, own = tf.size(indices), slice(*part.bounds(tf.size(indices)))
+            count = tf.size(indices)
+            own = _own(part, count)
             x = normalise(tf.gather(images, indices[own]), split.name)
             x = augment(x, augmentation, _fold(key, number + CROPPING), count, own)
             return x, tf.gather(labels, indices[own])
@@ -130,7 +131,14 @@ def _cut(batches, part):
     """A part of each batch."""
     if part.count == 1:
         return batches
-    return batches.map(lambda *batch: tuple(one[slice(*part.bounds(tf.shape(one)[0]))] for one in batch))
+    return batches.map(lambda x, y: (x[_own(part, tf.shape(x)[0])], y[_own(part, tf.shape(y)[0])]))
+
+
+def _own(part, size):
+    """Where a part is in a batch of a size."""
+    begin, end = (size * i // part.count for i in (part.index, part.index + 1))
+    whole = size % part.divisor > 0
+    return slice(tf.where(whole, 0, begin), tf.where(whole, size, end))
 
 
 def _fold(key, data):

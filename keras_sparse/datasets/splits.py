@@ -10,6 +10,11 @@ from keras_sparse.datasets.part import WHOLE
 AUGMENTATIONS = ("none", "shift", "shift_mirror")
 
 
+def batch_sizes(size, batch_size):
+    """The sizes of the batches of an epoch: all alike, but perhaps the last."""
+    return [min(batch_size, size - begin) for begin in range(0, size, batch_size)]
+
+
 @dataclasses.dataclass(frozen=True)
 class ArraySplit:
     """Images in memory.
@@ -37,7 +42,11 @@ class ArraySplit:
 
     def steps(self, batch_size):
         """Number of batches, the last of which may be smaller."""
-        return -(-self.size // batch_size)
+        return len(self.sizes(batch_size))
+
+    def sizes(self, batch_size):
+        """Number of images in each batch."""
+        return batch_sizes(self.size, batch_size)
 
     def batches(self, batch_size, part=WHOLE):
         """Normalised batches in order, or a `Part` of each, as a `tf.data.Dataset`."""
@@ -89,7 +98,11 @@ class StreamSplit:
 
     def steps(self, batch_size):
         """Number of batches, the last of which may be smaller."""
-        return -(-self.size // batch_size)
+        return len(self.sizes(batch_size))
+
+    def sizes(self, batch_size):
+        """Number of images in each batch."""
+        return batch_sizes(self.size, batch_size)
 
     def batches(self, batch_size, part=WHOLE):
         """Normalised batches in order, or a `Part` of each, as a `tf.data.Dataset`."""

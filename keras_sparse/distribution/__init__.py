@@ -8,11 +8,12 @@ The batch size of a recipe is that of the whole batch, its learning rate is that
 normalisation goes by the moments of the whole batch: one device or eight, the same curves to rounding.
 """
 
+from keras_sparse.distribution.data_parallel import DataParallel
 from keras_sparse.distribution.mirrored import Mirrored, check_compiled
 from keras_sparse.distribution.strategy import Strategy, check_backend
 from keras_sparse.registry import Registry
 
-STRATEGIES = Registry("strategy", [Mirrored])
+STRATEGIES = Registry("strategy", [DataParallel, Mirrored])
 
 
 def get(identifier=None, owner="distribution.get"):
@@ -29,4 +30,4 @@ def get(identifier=None, owner="distribution.get"):
     return strategy
 
 
-__all__ = ["STRATEGIES", "Mirrored", "Strategy", "check_compiled", "get"]
+__all__ = ["STRATEGIES", "DataParallel", "Mirrored", "Strategy", "check_compiled", "get"]

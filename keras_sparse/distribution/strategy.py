@@ -33,14 +33,19 @@ class Strategy:
         """Context in which models are built, loaded and trained."""
         return contextlib.nullcontext()
 
+    def alone(self):
+        """Context in which this process does what the others do not: it saves a model."""
+        return contextlib.nullcontext()
+
     def prepare(self, model):
         """Makes a compiled model ready."""
 
-    def feed(self, batches):
+    def feed(self, batches, sizes):
         """What `fit` and `evaluate` take.
 
         Args:
             batches: Function from a `datasets.Part`, of each batch for this process, to a `tf.data.Dataset`.
+            sizes: List of integers, examples in each batch of an epoch.
         """
         return batches(WHOLE)
 

@@ -75,12 +75,14 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         >>> run(preset("quick", "sparsenet", {"depth": 40, "growth_rate": 12}), output="runs/sparsenet").test_accuracy
     """
     checks.choice("verbose", verbose, "run", ("auto", "bar", "lines", "none"))
-    if verbose == "auto":
-        verbose = "bar" if sys.stdout.isatty() else "lines"
     strategy = distribution.get(strategy, owner="run")
     strategy.start()
+    if strategy.rank:
+        verbose = "none"
+    elif verbose == "auto":
+        verbose = "bar" if sys.stdout.isatty() else "lines"
     strategy.check_batch_size(recipe.batch_size)
-    folder = RunFolder(output, writes=strategy.rank == 0)
+    folder = RunFolder(output, strategy)
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
@@ -105,7 +107,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
-        loss, accuracy = model.evaluate(strategy.feed(lambda part: dataset.test.batches(256, part)), verbose=0)
+        loss, accuracy = model.evaluate(_in_order(dataset.test, strategy), verbose=0)
     return RunResult(
         recipe=recipe,
         test_accuracy=float(accuracy),
@@ -185,15 +187,20 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
         )
 
     model.fit(
-        strategy.feed(batches),
+        strategy.feed(batches, dataset.train.sizes(recipe.batch_size)),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
         epochs=recipe.epochs,
-        validation_data=strategy.feed(lambda part: dataset.validation.batches(256, part)),
+        validation_data=_in_order(dataset.validation, strategy),
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=1 if verbose == "bar" else 0,
     )
+
+
+def _in_order(split, strategy):
+    """Batches to evaluate on."""
+    return strategy.feed(lambda part: split.batches(256, part), split.sizes(256))
 
 
 def _compute_deterministically():
