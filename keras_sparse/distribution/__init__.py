@@ -10,10 +10,11 @@ normalisation goes by the moments of the whole batch: one device or eight, the s
 
 from keras_sparse.distribution.data_parallel import DataParallel
 from keras_sparse.distribution.mirrored import Mirrored, check_compiled
+from keras_sparse.distribution.multi_worker import MultiWorker
 from keras_sparse.distribution.strategy import Strategy, check_backend
 from keras_sparse.registry import Registry
 
-STRATEGIES = Registry("strategy", [DataParallel, Mirrored])
+STRATEGIES = Registry("strategy", [DataParallel, Mirrored, MultiWorker])
 
 
 def get(identifier=None, owner="distribution.get"):
@@ -30,4 +31,4 @@ def get(identifier=None, owner="distribution.get"):
     return strategy
 
 
-__all__ = ["STRATEGIES", "DataParallel", "Mirrored", "Strategy", "check_compiled", "get"]
+__all__ = ["STRATEGIES", "DataParallel", "Mirrored", "MultiWorker", "Strategy", "check_compiled", "get"]

@@ -55,11 +55,14 @@ class DataParallel(Strategy):
     def replicas(self):
         return self._distribution.device_mesh.devices.size
 
-    @contextlib.contextmanager
     def scope(self):
+        return self._distribution.scope()
+
+    @contextlib.contextmanager
+    def training(self):
         from keras_sparse.distribution.jax import distributing_each_batch
 
-        with self._distribution.scope(), distributing_each_batch():
+        with self.scope(), distributing_each_batch():
             yield
 
     @contextlib.contextmanager

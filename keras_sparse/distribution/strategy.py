@@ -12,7 +12,7 @@ class Strategy:
     """Where a run computes.
 
     A subclass says which backend it needs, and overrides what is different with several devices or processes. A run
-    calls `start` before anything is computed, and does everything else within `scope`.
+    calls `start` before anything is computed, makes its model within `scope` and trains it within `training`.
 
     Attributes:
         backend: String, the Keras backend that can do it; None for any.
@@ -30,7 +30,11 @@ class Strategy:
         """Looks for the devices, and for the other processes."""
 
     def scope(self):
-        """Context in which models are built, loaded and trained."""
+        """Context in which models are built, compiled and loaded."""
+        return contextlib.nullcontext()
+
+    def training(self):
+        """Context in which they are trained and evaluated."""
         return contextlib.nullcontext()
 
     def alone(self):

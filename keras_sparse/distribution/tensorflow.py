@@ -1,6 +1,7 @@
 """`tf.distribute`: replicas and the strategies that make them."""
 
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
@@ -48,3 +49,34 @@ def synchronize_normalization(model):
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and not getattr(layer, "uses_moments_of_batch", False):
             layer.synchronized = True
+
+
+def multi_worker(workers, rank):
+    """A `MultiWorkerMirroredStrategy` of these processes; it waits until all are there."""
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": workers}), task_type="worker", task_id=rank, rpc_layer="grpc"
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+
+def shared_by_replicas(strategy, batches):
+    """What this process has of each batch, divided among its replicas."""
+    count = len(strategy.extended.worker_devices)
+
+    def parts(x, y):
+        size = tf.shape(x)[0]
+        bounds = [(size * i // count, size * (i + 1) // count) for i in range(count)]
+        pieces = [tf.data.Dataset.from_tensors((x[begin:end], y[begin:end])) for begin, end in bounds]
+        return functools.reduce(tf.data.Dataset.concatenate, pieces)
+
+    return strategy.distribute_datasets_from_function(lambda _: batches.flat_map(parts) if count > 1 else batches)
+
+
+def gather(strategy, number):
+    """The number of each process, by rank."""
+
+    def everywhere():
+        return tf.distribute.get_replica_context().all_gather(tf.constant([number]), axis=0)
+
+    found = strategy.experimental_local_results(strategy.run(tf.function(everywhere)))[0]
+    return found.numpy()[:: len(strategy.extended.worker_devices)].tolist()

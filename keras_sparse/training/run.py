@@ -92,7 +92,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
     folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision), strategy.scope():
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
-        strategy.prepare(model)
+    strategy.prepare(model)
+    with _precision(recipe.precision), strategy.training():
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
         if verbose != "none":
