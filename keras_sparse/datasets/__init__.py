@@ -11,6 +11,7 @@ takes on every backend; ImageNet is streamed. The batched pipelines are `tf.data
 
 from keras_sparse.datasets.dataset import Dataset
 from keras_sparse.datasets.loading import SOURCES, load
+from keras_sparse.datasets.part import WHOLE, Part
 from keras_sparse.datasets.splits import ArraySplit, StreamSplit
 from keras_sparse.image_statistics import STATISTICS
 
@@ -25,4 +26,4 @@ def list_datasets():
     return sorted(SOURCES)
 
 
-__all__ = ["SOURCES", "STATISTICS", "ArraySplit", "Dataset", "StreamSplit", "list_datasets", "load"]
+__all__ = ["SOURCES", "STATISTICS", "WHOLE", "ArraySplit", "Dataset", "Part", "StreamSplit", "list_datasets", "load"]

@@ -23,12 +23,12 @@ def normalise(images, name):
     return (tf.cast(images, tf.float32) / 255 - mean) / deviation
 
 
-def in_order(split, batch_size):
+def in_order(split, batch_size, part):
     data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
-    return data.map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
+    return _cut(data, part).map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
 
 
-def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
+def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
     images, labels = tf.constant(split.images), tf.constant(split.labels)
 
     def one_epoch(epoch):
@@ -37,8 +37,11 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
 
         def batch(number, indices):
-            x = normalise(tf.gather(images, indices), split.name)
-            return augment(x, augmentation, _fold(key, number + CROPPING)), tf.gather(labels, indices)
+            count = tf.size(indices)
+            own = _own(part, count)
+            x = normalise(tf.gather(images, indices[own]), split.name)
+            x = augment(x, augmentation, _fold(key, number + CROPPING), count, own)
+            return x, tf.gather(labels, indices[own])
 
         return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
@@ -46,21 +49,29 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed):
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
 
 
-def augment(images, augmentation, seed):
+def augment(images, augmentation, seed, count=None, own=slice(None)):
     """The papers' augmentation of normalised images: pad by 4, crop at random, mirror half of them.
 
     The padding is zero after normalisation: the mean colour.
+
+    Args:
+        images: Float tensor.
+        augmentation: "none", "shift" or "shift_mirror".
+        seed: Pair of integers.
+        count: Integer, how many images are in the batch, if these are a part of it.
+        own: Slice, where in the batch they are. What is drawn for an image does not depend on how it is divided.
     """
     if augmentation == "none":
         return images
-    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    height, width = images.shape[1], images.shape[2]
+    count = tf.shape(images)[0] if count is None else count
     padded = tf.pad(images, [[0, 0], [PADDING, PADDING], [PADDING, PADDING], [0, 0]])
     for axis, size, fold in ((1, height, ROWS), (2, width, COLUMNS)):
         offsets = tf.random.stateless_uniform((count, 1), _fold(seed, fold), 0, 2 * PADDING + 1, dtype=tf.int32)
-        padded = tf.gather(padded, offsets + tf.range(size), axis=axis, batch_dims=1)
+        padded = tf.gather(padded, offsets[own] + tf.range(size), axis=axis, batch_dims=1)
     if augmentation == "shift_mirror":
         mirrored = tf.random.stateless_uniform((count, 1, 1, 1), _fold(seed, MIRRORING)) < 0.5
-        padded = tf.where(mirrored, padded[:, :, ::-1], padded)
+        padded = tf.where(mirrored[own], padded[:, :, ::-1], padded)
     return tf.ensure_shape(padded, images.shape)
 
 
@@ -88,39 +99,62 @@ def random_part(jpeg, seed):
     return tf.image.resize(tf.image.decode_and_crop_jpeg(jpeg, window, channels=3), (CROP, CROP))
 
 
-def stream_in_order(split, batch_size):
+def stream_in_order(split, batch_size, part):
+    files, sizes = split.files(), split.sizes(batch_size)
+    if part.count > 1:
+        # All are read here, and a part of each batch is decoded.
+        files = _cut(files.batch(batch_size), part).unbatch()
+
     def image(jpeg, label):
         return normalise(centre(tf.image.decode_jpeg(jpeg, channels=3)), split.name), label
 
-    data = split.files().map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return data.batch(batch_size).prefetch(2)
+    images = files.map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    if part.count == 1:
+        return images.batch(batch_size).prefetch(2)
+    bounds = [_own(part, tf.constant(size)) for size in sizes]
+    return images.batch(1).rebatch([own.stop - own.start for own in bounds]).prefetch(2)
 
 
-def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, host=0, hosts=1):
-    files = split.files(host, hosts)
+def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
+    files = split.files(part.index, part.count)
+    own = _own(part, tf.constant(batch_size))
+    size, steps = own.stop - own.start, split.steps(batch_size)
 
     def one_epoch(epoch):
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         # Of this graph, not of the process, whose seed the order would depend on (and fail, if that is 0).
         tf.random.set_seed(1)
-        # As they are on the disk: ten thousand images, decoded, would be gigabytes.
+        # As they are on the disk: decoded, they would be gigabytes.
         order = files.shuffle(SHUFFLE_BUFFER, seed=_fold(key, SHUFFLING)[0], reshuffle_each_iteration=False)
-        if hosts > 1:
-            # They have not all as many, and none may end before the others.
-            order = order.repeat().take(split.steps(batch_size * hosts) * batch_size)
+        # Who has fewer files than others must not end before them.
+        order = order.repeat().take(tf.cast(steps * size, tf.int64))
 
         def image(number, example):
             jpeg, label = example
-            draw = _fold(_fold(key, number + CROPPING), host)
+            draw = _fold(_fold(key, number + CROPPING), part.index)
             x = centre(tf.image.decode_jpeg(jpeg, channels=3)) if augmentation == "none" else random_part(jpeg, draw)
             if augmentation == "shift_mirror":
                 x = tf.image.stateless_random_flip_left_right(x, _fold(draw, MIRRORING))
             return normalise(tf.ensure_shape(x, (CROP, CROP, 3)), split.name), label
 
         images = order.enumerate().map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return images.batch(batch_size)
+        return images.batch(tf.cast(size, tf.int64))
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+
+
+def _cut(batches, part):
+    """A part of each batch."""
+    if part.count == 1:
+        return batches
+    return batches.map(lambda x, y: (x[_own(part, tf.shape(x)[0])], y[_own(part, tf.shape(y)[0])]))
+
+
+def _own(part, size):
+    """Where a part is in a batch of a size."""
+    begin, end = (size * i // part.count for i in (part.index, part.index + 1))
+    whole = size % part.divisor > 0
+    return slice(tf.where(whole, 0, begin), tf.where(whole, size, end))
 
 
 def _fold(key, data):

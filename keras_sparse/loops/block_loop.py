@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sparse.aggregation import Concat
+from keras_sparse.distribution.replicas import sum_over_replicas
 from keras_sparse.loops import backend
 from keras_sparse.loops.packed_units import picker
 from keras_sparse.loops.segments import Segment, is_running, offsets, segments
@@ -86,7 +87,7 @@ class _Run:
             shape[block.axis] = filters
             self.kinds.append(self.lists.Kind(tuple(shape), self.dtype))
         shape[block.axis] = 1
-        self.share = 1 / ops.cast(math.prod(shape), variables[0][0].dtype)
+        self.positions = ops.cast(math.prod(shape), variables[0][0].dtype)
 
     def forward(self, keep):
         """Runs all units; `keep` tells whether `backward` follows.
@@ -126,6 +127,7 @@ class _Run:
         """Carries a gradient from the exit back to the given outputs and the variables; a list, in their order."""
         block, lists = self.block, self.lists
         outputs, inner, moments = kept
+        (positions,) = sum_over_replicas(self.positions)
         size, ring = block.last + 1, block.reach + 1
         store, of_first = lists.reserve(ring + 1, self.kinds[-1]), ops.zeros_like(self.given[0])
         zeros = lists.read(store, 0, self.kinds[-1])
@@ -149,7 +151,9 @@ class _Run:
                 else:
                     read = [x, *(lists.read(s, i, kind) for s, kind in zip(stores, self.kinds[:-1], strict=True))]
                 statistics = [moments[j : j + 2] for j in range(0, len(moments), 2)] or [one[2:4] for one in weights]
-                of_x, of_weights = block.unit.backward(read, statistics, weights, block.training, gradient, self.share)
+                of_x, of_weights = block.unit.backward(
+                    read, statistics, weights, block.training, gradient, 1 / positions
+                )
                 also = gradient if block.running else None
                 carry = self._scatter(store, of_first, segment, i, of_x, also)
                 return carry, [], [tensor for one in of_weights for tensor in one]

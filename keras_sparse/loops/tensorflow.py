@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_sparse.distribution.replicas import replica_count
+
 
 def loops_pay():
     """Whether a loop is worth it: a graph that is traced and optimised grows with each unit."""
@@ -50,6 +52,10 @@ def pick(tensor, index):
 
 def loop(count, body, carry):
     """`carry = body(i, *carry)` for i from 0 to `count - 1`."""
+    if replica_count() > 1:  # which can tell one another nothing from within a loop of TensorFlow
+        for i in range(count):
+            carry = body(i, *carry)
+        return carry
     # One iteration depends on the one before: to begin several at once only costs memory.
     _, *carry = tf.while_loop(
         lambda i, *carry: i < count,

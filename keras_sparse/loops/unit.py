@@ -2,7 +2,9 @@
 
 from keras import ops
 
+from keras_sparse.distribution.replicas import sum_over_replicas
 from keras_sparse.loops import backend
+from keras_sparse.normalization import batch_moments
 
 
 class Unit:
@@ -38,7 +40,7 @@ class Unit:
         for gamma, beta, *moments, kernel in weights:
             wide = ops.cast(x, gamma.dtype)
             if training:
-                moments = ops.moments(wide, self.summed)
+                moments = batch_moments(wide, self.axis)
             scale, shift, _ = self._affine(gamma, beta, *moments)
             inputs.append(x)
             statistics.append(moments)
@@ -53,7 +55,8 @@ class Unit:
             statistics: List of means and variances.
             weights, training: As in `forward`.
             gradient: Tensor, that of the output.
-            share: Tensor, the part of one position in a mean: 1 / (batch * height * width).
+            share: Tensor, the part of one position in a mean: 1 / (batch * height * width), the batch that of all
+                replicas.
 
         Returns:
             The gradient of the input, and a list with those of gamma, beta and kernel for each convolution.
@@ -69,8 +72,9 @@ class Unit:
             of_gamma = (ops.sum(inner * wide, self.summed) - mean * of_beta) * ops.reshape(inverse, mean.shape)
             of_input = inner * scale
             if training:  # mean and variance depend on the input, too
-                slope = -scale * inverse * self._along(of_gamma * share)
-                of_input = of_input + (wide * slope - scale * self._along(of_beta * share) - slope * self._along(mean))
+                by_gamma, by_beta = sum_over_replicas(of_gamma * share, of_beta * share)
+                slope = -scale * inverse * self._along(by_gamma)
+                of_input = of_input + (wide * slope - scale * self._along(by_beta) - slope * self._along(mean))
             gradient = ops.cast(of_input, x.dtype)
             gradients.insert(0, [of_gamma, of_beta, of_kernel])
         return gradient, gradients

@@ -5,9 +5,12 @@
 """
 
 import contextlib
+import math
 
 import keras
 from keras import ops
+
+from keras_sparse.distribution.replicas import replica_count, sum_over_replicas
 
 _state = {"plain": False}
 
@@ -33,7 +36,7 @@ def _backend():
 
 
 def batch_moments(x, axis):
-    """Mean and variance of each channel, in single precision at least.
+    """Mean and variance of each channel, in single precision at least; on several replicas of the whole batch.
 
     Args:
         x: Float tensor.
@@ -43,7 +46,18 @@ def batch_moments(x, axis):
         Two tensors with one value for each channel.
     """
     x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    return ops.moments(x, axes=[i for i in range(len(x.shape)) if i != axis % len(x.shape)])
+    axes = [i for i in range(len(x.shape)) if i != axis % len(x.shape)]
+    return ops.moments(x, axes) if replica_count() == 1 else _moments_over_replicas(x, axes)
+
+
+def _moments_over_replicas(x, axes):
+    """As `ops.moments`, of a batch that is spread over replicas, of which one may have no example."""
+    count = math.prod(ops.shape(x)[i] for i in axes)
+    total, count = sum_over_replicas(ops.sum(x, axes, keepdims=True), ops.cast(count, x.dtype))
+    mean = total / count
+    # Deviations from the mean add up to zero: no gradient of their squares flows into it.
+    (squares,) = sum_over_replicas(ops.sum(ops.square(x - ops.stop_gradient(mean)), axes))
+    return ops.squeeze(mean, axes), squares / count
 
 
 def scale_and_offset(norm, dtype):
@@ -109,7 +123,7 @@ def normalize_by_batch(x, gamma, beta, epsilon, axis):
     Returns:
         Triple: tensor like `x`, mean, variance.
     """
-    if _backend() == "tensorflow":
+    if _backend() == "tensorflow" and replica_count() == 1:
         from keras_sparse.normalization.tensorflow import is_fused, normalize_by_batch_fused
 
         if is_fused(x, axis % len(x.shape)):

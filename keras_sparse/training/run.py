@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_sparse import checks, datasets
+from keras_sparse import checks, datasets, distribution
 from keras_sparse.analysis import profile
 from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
 from keras_sparse.training.comparison import label
@@ -48,7 +48,7 @@ class RunResult:
     test_top_5_accuracy: float | None = None
 
 
-def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
+def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=None):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
     The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy; of a model that is pruned,
@@ -63,22 +63,29 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         data_dir: Folder of the TFDS data sets; see `datasets.load`. A resumed run finds its own by itself.
         resume: Boolean, go on with the run in `output`, or begin it if there is none.
         verbose: "auto" (a progress bar on a terminal, a line for each epoch elsewhere), "bar", "lines" or "none".
+        strategy: `distribution.Strategy`, the name of one, or None for one device. It decides where the recipe is
+            computed, not what comes out, but for rounding: a run may be resumed with another one.
 
     Returns:
         A `RunResult`.
 
     Raises:
         ValueError: If `output` holds epochs and `resume` is False, or holds the run of another recipe, or connections
-            were to move after the last step.
+            were to move after the last step; or if the strategy needs another backend, or cannot share such batches.
         FileNotFoundError: If the data set is not prepared.
 
     Example:
         >>> run(preset("quick", "sparsenet", {"depth": 40, "growth_rate": 12}), output="runs/sparsenet").test_accuracy
     """
     checks.choice("verbose", verbose, "run", ("auto", "bar", "lines", "none"))
-    if verbose == "auto":
+    strategy = distribution.get(strategy, owner="run")
+    strategy.start()
+    if strategy.rank:
+        verbose = "none"
+    elif verbose == "auto":
         verbose = "bar" if sys.stdout.isatty() else "lines"
-    folder = RunFolder(output)
+    strategy.check_batch_size(recipe.batch_size)
+    folder = RunFolder(output, strategy)
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
@@ -86,19 +93,25 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
     check_times(recipe, dataset)
     # Before the work begins, so that a run killed from here on can be resumed.
     folder.write_recipe(recipe, data_dir)
-    with _precision(recipe.precision):
+    with _precision(recipe.precision), strategy.scope():
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
+    strategy.prepare(model)
+    with _precision(recipe.precision), strategy.training():
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
         if verbose != "none":
+            where = f"{strategy}, {'with' if model.jit_compile else 'without'} XLA"
             after = f" after epoch {len(rows)}" if rows else ""
-            print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
+            print(
+                f"{model.name}: {profiled.connected_parameters:,} parameters; {where}; {folder.path}/{after}",
+                flush=True,
+            )
         if len(rows) < recipe.epochs:
-            _fit(model, recipe, dataset, folder, rows, verbose)
+            _fit(model, recipe, dataset, folder, rows, verbose, strategy)
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
-        test = model.evaluate(dataset.test.batches(256), verbose=0, return_dict=True)
+        test = model.evaluate(_in_order(dataset.test, strategy), verbose=0, return_dict=True)
     return RunResult(
         recipe=recipe,
         test_accuracy=float(test["accuracy"]),
@@ -145,6 +158,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     keras.utils.set_random_seed(recipe.seed)
     checkpoint = folder.read_checkpoint() if resume else None
     if checkpoint is not None:
+        checkpoint[0].jit_compile = None  # to be chosen again: this may be another machine
         return checkpoint
     model = recipe.build_model(dataset)
     restart_clock(model)  # a saved model may have been pruned before; the times of this run are its own
@@ -164,32 +178,43 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     return model, []
 
 
-def _fit(model, recipe, dataset, folder, rows, verbose):
-    callbacks = [
-        FollowRecipe(recipe),
-        *callbacks_of(recipe, dataset, folder, rows),
-        keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0),
-        KeepRun(folder, rows, sparsest=recipe.prune is not None),
-    ]
+def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
+    callbacks = [FollowRecipe(recipe), *callbacks_of(recipe, dataset, folder, rows)]
+    if folder.writes:
+        callbacks.append(keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0))
+    callbacks.append(KeepRun(folder, rows, sparsest=recipe.prune is not None))
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
+
+    def batches(part):
+        return dataset.train.training_batches(
+            recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed, part
+        )
+
     model.fit(
-        dataset.train.training_batches(recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed),
+        strategy.feed(batches, dataset.train.training_sizes(recipe.batch_size)),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
         epochs=recipe.epochs,
-        validation_data=dataset.validation.batches(256),
+        validation_data=_in_order(dataset.validation, strategy),
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=1 if verbose == "bar" else 0,
     )
 
 
+def _in_order(split, strategy):
+    """Batches to evaluate on."""
+    return strategy.feed(lambda part: split.batches(256, part), split.sizes(256))
+
+
 def _compute_deterministically():
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        tf.config.experimental.enable_op_determinism()
+        # On a GPU it would cost XLA.
+        if not tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.enable_op_determinism()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_sparse import checks
+from keras_sparse.distribution import Strategy
 from keras_sparse.training.recipe import Recipe
 
 PROGRESS = "keras_sparse_progress.json"  # inside last.keras
@@ -22,12 +23,22 @@ class RunFolder:
 
     What a run needs to go on is one file, `last.keras`: model, optimizer and, as one more member of the archive, the
     history so far. Everything else follows from it.
+
+    Args:
+        path: Folder.
+        strategy: `distribution.Strategy` of the run, of whose processes only that of rank 0 writes.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, strategy=None):
         self.path = Path(path).expanduser()
+        self.strategy = strategy or Strategy()
         if self.path.exists() and not self.path.is_dir():
             raise checks.error("output", "run", "a folder, or a name for a new one", str(path), "It is a file.")
+
+    @property
+    def writes(self):
+        """Whether this process is the one that writes."""
+        return self.strategy.rank == 0
 
     def file(self, name):
         return self.path / name
@@ -42,10 +53,13 @@ class RunFolder:
 
     def _replace(self, name, write):
         """Writes a file beside its place and moves it there."""
+        if not self.writes:
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: Keras and matplotlib go by it.
         partial = self.file(f".partial-{name}")
-        write(partial)
+        with self.strategy.alone():
+            write(partial)
         with open(partial, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, self.file(name))

@@ -137,7 +137,8 @@ def callbacks_of(recipe, dataset, folder, rows):
     moving = moving_callbacks(verbs, steps, batch, recipe.seed)
     if not moving:
         return []
-    return [*moving, SparsityLogger(csv=folder.file("sparsity.csv"), append=bool(rows))]
+    csv = folder.file("sparsity.csv") if folder.writes else None
+    return [*moving, SparsityLogger(csv, append=bool(rows))]
 
 
 def moving_callbacks(verbs, steps, batch, seed):

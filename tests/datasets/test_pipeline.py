@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sparse.datasets import ArraySplit, StreamSplit
-from keras_sparse.datasets.pipeline import augment, centre, stream_shuffled
+from keras_sparse.datasets import ArraySplit, Part, StreamSplit
+from keras_sparse.datasets.pipeline import augment, centre
 
 
 def split(count=50):
@@ -82,8 +82,8 @@ def stream(count=12):
 
 
 def test_streams_shuffle_anew_in_each_epoch_and_continue():
-    whole = collect(stream().training_batches(5, 2, augmentation="shift_mirror", seed=1))
-    rest = collect(stream().training_batches(5, 2, first_epoch=1, augmentation="shift_mirror", seed=1))
+    whole = collect(stream().training_batches(4, 2, augmentation="shift_mirror", seed=1))
+    rest = collect(stream().training_batches(4, 2, first_epoch=1, augmentation="shift_mirror", seed=1))
     assert sorted(whole[1][:12]) == list(range(12))
     assert not np.array_equal(whole[1][:12], whole[1][12:])
     np.testing.assert_array_equal(whole[0][12:], rest[0])
@@ -110,10 +110,26 @@ def test_evaluation_takes_the_centre():
     np.testing.assert_allclose(images[0, ..., 0], (0 / 255 - 0.485) / 0.229, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("batch_size", "steps"), [(4, 3), (5, 2), (20, 1)])
+def test_training_batches_of_streams_are_full(batch_size, steps):
+    batches = list(stream().training_batches(batch_size, 1, augmentation="shift"))
+    assert stream().steps(batch_size) == len(batches) == steps
+    assert stream().training_sizes(batch_size) == [len(y) for _, y in batches] == [batch_size] * steps
+
+
+@pytest.mark.parametrize(("batch_size", "divisor"), [(5, 1), (8, 4), (5, 2)])
+def test_hosts_evaluate_parts_of_the_same_batches(batch_size, divisor):
+    whole = [y.numpy().tolist() for _, y in stream().batches(batch_size)]
+    parts = [stream().batches(batch_size, Part(host, 2, divisor)) for host in (0, 1)]
+    for size, labels, ours, theirs in zip(stream().sizes(batch_size), whole, *parts, strict=True):
+        assert len(labels) == size
+        one, other = (y.numpy().tolist() for _, y in (ours, theirs))
+        assert one == other == labels if size % divisor else one + other == labels
+
+
 def test_hosts_take_as_many_batches_though_their_files_hold_more_or_less():
-    options = {"augmentation": "shift", "seed": 1}
-    batches = [list(stream_shuffled(stream(), 2, 2, 0, host=host, hosts=2, **options)) for host in (0, 1)]
-    labels = [np.array([y for _, y in host]) for host in batches]
+    parts = [stream().training_batches(4, 2, augmentation="shift", seed=1, part=Part(host, 2)) for host in (0, 1)]
+    labels = [np.array([y for _, y in host]) for host in parts]
     assert [array.shape for array in labels] == [(6, 2), (6, 2)]  # two epochs of three global batches
     assert set(labels[0].flat) == set(range(4))  # who has few sees them more than once
     assert set(labels[1].flat) <= set(range(4, 12))

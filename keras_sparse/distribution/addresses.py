@@ -1,0 +1,17 @@
+"""Where processes find one another."""
+
+import re
+
+from keras_sparse import checks
+
+
+def is_address(text):
+    """Whether it is "HOST:PORT"."""
+    match = re.fullmatch(r"\S+:(\d+)", text) if isinstance(text, str) else None
+    return match is not None and 0 < int(match[1]) < 2**16
+
+
+def checked_rank(rank, processes, owner):
+    """The number of a process, checked."""
+    hint = "Ranks are counted from 0, and each process has its own."
+    return checks.integer("rank", rank, owner, minimum=0, maximum=processes - 1, hint=hint)
