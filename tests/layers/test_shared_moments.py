@@ -13,7 +13,7 @@ from keras_sparse.layers import PreactivationUnit, SparseAggregationBlock
 class Plain(SparseAggregationBlock):
     """The block without the short cut."""
 
-    _shares_moments = False
+    _reads_outputs_unjoined = False
 
 
 def stage(kind, pattern="all", units=4, data_format="channels_last", dtype=None, convolutions=lambda: None):
