@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 
 import keras
 from keras import ops
@@ -124,9 +125,9 @@ class PreactivationUnit(keras.layers.Layer):
         """As `call` in a prediction on the concatenation of `parts`, which is not made."""
         norm, convolve = self.norms[0], self.convolutions[0]
         scale, shift = (ops.convert_to_tensor(variable) for variable in (norm.scale, norm.shift))
-        x = convolved(convolve, normalized_relu(parts, scale, shift))
+        x = convolved(convolve, normalized_relu(parts, scale, shift), product_until=sys.maxsize)
         for norm, convolve in zip(self.norms[1:], self.convolutions[1:], strict=True):
-            x = convolved(convolve, self.relu(norm(x)))
+            x = convolved(convolve, self.relu(norm(x)), product_until=sys.maxsize)
         return x
 
     def compute_output_spec(self, inputs):
@@ -156,24 +157,26 @@ class PreactivationUnit(keras.layers.Layer):
         return cls(**{**config, **given})
 
 
-def convolved(layer, x):
-    """`layer(x)`, as a matrix product where TensorFlow is twice as fast at that: 1x1 on the smallest images.
+def convolved(layer, x, product_until=16):
+    """`layer(x)`, 1x1 on images of at most `product_until` pixels as a matrix product, if that is TensorFlow's.
 
-    Its convolution lays out the kernel anew each time, which there takes longer than the product.
+    Its convolution lays out the kernel anew each time. On the smallest images that takes longer than the product, and
+    in predictions, where no gradient is to be had, it never pays.
     """
-    rows = math.prod(x.shape[1:3]) if None not in x.shape[1:] else math.inf
+    pixels = math.prod(x.shape[1:3]) if None not in x.shape[1:] else math.inf
     is_product = (
         keras.backend.backend() == "tensorflow"
         and type(layer) is keras.layers.Conv2D
         and layer.kernel_size == layer.strides == (1, 1)
         and layer.data_format == "channels_last"
         and layer.groups == 1
-        and not layer.use_bias
         and layer.activity_regularizer is None
-        and rows <= 16
+        and pixels <= product_until
     )
     if not is_product:
         return layer(x)
     kernel = ops.cast(layer.kernel, x.dtype)
     product = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), ops.reshape(kernel, kernel.shape[2:]))
+    if layer.use_bias:
+        product = ops.add(product, ops.cast(layer.bias, x.dtype))
     return layer.activation(ops.reshape(product, (-1, *x.shape[1:3], layer.filters)))

@@ -51,7 +51,13 @@ class RunningGradient(SharedMoments):
             x, ticket = read(ticket, parts, offsets, mean, gamma * ops.rsqrt(variance + norm.epsilon), beta)
             return function(x), ticket
 
-        tensors = [self.ticket, mean, variance, *scale_and_offset(norm, mean.dtype), *[self.tensors[i] for i in sources]]
+        tensors = [
+            self.ticket,
+            mean,
+            variance,
+            *scale_and_offset(norm, mean.dtype),
+            *[self.tensors[i] for i in sources],
+        ]
         x, self.ticket = recomputed(run, tensors, variables)
         return x
 

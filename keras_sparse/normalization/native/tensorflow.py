@@ -1,8 +1,8 @@
 """TensorFlow only: operations in C++ with gradients that go from reader to reader.
 
 A *ticket* stands for the gradient by all outputs of a block. It is an empty value on the way forward; on the way back
-its gradient is one tensor, `(batch, height, width, channels of all outputs)`, to which each reader adds in place and from
-which each output takes its channels when its turn has come. So no reader's gradient waits for that of others.
+its gradient is one tensor, `(batch, height, width, channels of all outputs)`, to which each reader adds in place and
+from which each output takes its channels when its turn has come. So no reader's gradient waits for that of others.
 """
 
 import tensorflow as tf
