@@ -178,8 +178,9 @@ def run_pair(name, size, arguments, write):
             alone = child(["pair", name, side, *common, 0], arguments.limit)
             first_alone = first_alone or alone
             net, net_of_first = (result["peak"] - result["imported"] for result in (alone, first_alone))
-            cells += [f"{alone['first']:.1f}", f"{alone['peak'] / GB:.2f}", f"{alone['peak'] / first_alone['peak']:.2f}",
-                      f"{net / GB:.2f}", f"{net / net_of_first:.2f}"]  # fmt: skip
+            peaks = [(alone["peak"], first_alone["peak"]), (net, net_of_first)]
+            cells.append(f"{alone['first']:.1f}")
+            cells += [cell for own, first in peaks for cell in (f"{own / GB:.2f}", f"{own / first:.2f}")]
         write(cells)
 
 

@@ -109,7 +109,8 @@ def test_where_it_is_used_and_where_not():
     assert "KerasSparseNormalization" not in names(lambda: block(x))
     with plain_operations():
         assert not any("KerasSparse" in name for name in names(lambda: block(x, training=True)))
-    assert is_available(x, -1) and is_available(x, 3)
+    assert is_available(x, -1)
+    assert is_available(x, 3)
     assert not any(
         is_available(other, -1) for other in (tf.ones((2, 3)), tf.cast(x, "float64"), keras.Input((5, 5, 3)))
     )
