@@ -4,7 +4,7 @@
     python benchmarks/models.py --network resnet50 --threads 1
     python benchmarks/models.py --quick
     python benchmarks/models.py --pair densenet121 resnet50 --threads 2 --csv densenet.csv
-    python benchmarks/models.py --pair densenet121 --size 64 128 224 --only-memory
+    python benchmarks/models.py --pair densenet121 --size 64 128 224 --only memory
 
 `lenet-300-100` and `lenet-5` grow to 10 and 100 times the units with the connections that they have (Alford et al.,
 2018, could not train the last for memory; first and last layer stay dense, and grow). `resnet50` is that of
@@ -158,7 +158,7 @@ def clocked(function):
 def run_pair(name, size, arguments, write):
     """Lines of the table for the networks of one pair."""
     common = [size, arguments.batch_size, arguments.threads]
-    if arguments.only_memory:
+    if arguments.only == "memory":
         from face_to_face import pairs
 
         times = {side: ([], []) for side in pairs(size)[name][1] if "folded" not in side}
@@ -174,7 +174,7 @@ def run_pair(name, size, arguments, write):
         for what, of_first in zip(measured, first_side, strict=True):
             ratio = statistics.median(b / a for a, b in zip(of_first, what, strict=True)) if what else None
             cells += [f"{1000 * statistics.median(what):.1f}", f"{ratio:.2f}"] if what else ["", ""]
-        if "folded" not in side:
+        if arguments.only != "times" and "folded" not in side:
             alone = child(["pair", name, side, *common, 0], arguments.limit)
             first_alone = first_alone or alone
             net, net_of_first = (result["peak"] - result["imported"] for result in (alone, first_alone))
@@ -217,7 +217,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="the lenets only, 10 times at most, one round")
     parser.add_argument("--pair", choices=(*PAIRS, "all"), nargs="+", default=[], help="instead of --network")
     parser.add_argument("--size", type=int, nargs="+", default=[64], help="pixels of ImageNet's networks, in pairs")
-    parser.add_argument("--only-memory", action="store_true", help="of pairs: first step and peak memory, no times")
+    parser.add_argument("--only", choices=("times", "memory"), help="of pairs; first steps belong to memory")
     parser.add_argument("--batch-size", type=int, default=16, help="of pairs")
     parser.add_argument("--csv", metavar="FILE", help="write the table of pairs to it, too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
