@@ -108,18 +108,19 @@ class PreactivationUnit(keras.layers.Layer):
         Returns:
             A tensor.
         """
-        x, read = sources, outputs.read
+        x = None
         for norm, convolve in zip(self.norms, self.convolutions, strict=True):
             # A sparse kernel remembers, between calls, what its mask is: it is run once, like whatever else may.
             is_stateless = type(convolve) is keras.layers.Conv2D and convolve.activity_regularizer is None
-            variables = convolve.variables if is_stateless else None
-            x, read = read(x, norm, functools.partial(convolved, convolve), variables), outputs.read_alone
+            then = (norm, functools.partial(convolved, convolve), convolve.variables if is_stateless else None)
+            x = outputs.read(sources, *then) if x is None else outputs.read_alone(x, *then)
         return x
 
     @property
     def is_folded(self):
         """Whether `predict_on` will do: whether `fold_batch_norm` has left a scale and a shift in the first place."""
-        return type(self) is PreactivationUnit and type(self.norms[0]) is ScaleShift
+        own = type(self) is PreactivationUnit and self.activity_regularizer is None
+        return own and type(self.norms[0]) is ScaleShift
 
     def predict_on(self, parts):
         """As `call` in a prediction on the concatenation of `parts`, which is not made."""
