@@ -13,6 +13,7 @@ def is_available(x, axis):
         return False
     from keras_sparse.normalization.tensorflow import is_fused
 
+    # Compiled last, where all else is fine: nobody is to wait for what is not used.
     return is_fused(x, axis % len(x.shape)) and None not in x.shape[3:] and native.refusal("float32") is None
 
 
