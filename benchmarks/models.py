@@ -4,6 +4,7 @@
     python benchmarks/models.py --network resnet50 --threads 1
     python benchmarks/models.py --quick
     python benchmarks/models.py --pair densenet121 resnet50 --threads 2 --csv densenet.csv
+    python benchmarks/models.py --pair densenet121 --size 64 128 224 --only memory
 
 `lenet-300-100` and `lenet-5` grow to 10 and 100 times the units with the connections that they have (Alford et al.,
 2018, could not train the last for memory; first and last layer stay dense, and grow). `resnet50` is that of
@@ -14,7 +15,8 @@ process, of which importing TensorFlow takes the part given. What needs more tha
 
 With `--pair`, networks of `face_to_face.py` run against each other, with SGD and momentum as in the papers: the sides
 take turns step by step in one process, and ratios are medians over those turns; first step and peak memory are taken
-in a process for each side. What is folded (`fold_batch_norm`) predicts only.
+in a process for each side. What is folded (`fold_batch_norm`) predicts only. Memory is compared as it is, and without
+what was there after the imports ("net").
 """
 
 import argparse
@@ -153,22 +155,32 @@ def clocked(function):
     return time.perf_counter() - began
 
 
-def run_pair(name, arguments, write):
+def run_pair(name, size, arguments, write):
     """Lines of the table for the networks of one pair."""
-    common = [arguments.size, arguments.batch_size, arguments.threads]
-    times = child(["pair", name, None, *common, arguments.steps], arguments.limit)
+    common = [size, arguments.batch_size, arguments.threads]
+    if arguments.only == "memory":
+        from face_to_face import pairs
+
+        times = {side: ([], []) for side in pairs(size)[name][1] if "folded" not in side}
+    else:
+        times = child(["pair", name, None, *common, arguments.steps], arguments.limit)
     if times is None:
-        write([name, "", f"more than {arguments.limit:g} GB"])
+        write([name, str(size), "", f"more than {arguments.limit:g} GB"])
         return
-    first_side = next(iter(times))
+    first_side = first_alone = None
     for side, measured in times.items():
-        cells = [name, side]
-        for what, of_first in zip(measured, times[first_side], strict=True):
+        first_side = first_side or measured
+        cells = [name, str(size), side]
+        for what, of_first in zip(measured, first_side, strict=True):
             ratio = statistics.median(b / a for a, b in zip(of_first, what, strict=True)) if what else None
             cells += [f"{1000 * statistics.median(what):.1f}", f"{ratio:.2f}"] if what else ["", ""]
-        if measured[0]:
+        if arguments.only != "times" and "folded" not in side:
             alone = child(["pair", name, side, *common, 0], arguments.limit)
-            cells += [f"{alone['first']:.1f}", f"{alone['peak'] / GB:.2f}", f"{alone['imported'] / GB:.2f}"]
+            first_alone = first_alone or alone
+            net, net_of_first = (result["peak"] - result["imported"] for result in (alone, first_alone))
+            peaks = [(alone["peak"], first_alone["peak"]), (net, net_of_first)]
+            cells.append(f"{alone['first']:.1f}")
+            cells += [cell for own, first in peaks for cell in (f"{own / GB:.2f}", f"{own / first:.2f}")]
         write(cells)
 
 
@@ -204,7 +216,8 @@ def main():
     parser.add_argument("--limit", type=float, default=14, metavar="GB")
     parser.add_argument("--quick", action="store_true", help="the lenets only, 10 times at most, one round")
     parser.add_argument("--pair", choices=(*PAIRS, "all"), nargs="+", default=[], help="instead of --network")
-    parser.add_argument("--size", type=int, default=64, help="pixels of ImageNet's networks, in pairs")
+    parser.add_argument("--size", type=int, nargs="+", default=[64], help="pixels of ImageNet's networks, in pairs")
+    parser.add_argument("--only", choices=("times", "memory"), help="of pairs; first steps belong to memory")
     parser.add_argument("--batch-size", type=int, default=16, help="of pairs")
     parser.add_argument("--csv", metavar="FILE", help="write the table of pairs to it, too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -243,9 +256,9 @@ def main():
 
 def run_pairs(arguments):
     """The table of `--pair`, on the screen and as CSV."""
-    columns = ("network", "side", "step (ms)", "to the first", "prediction (ms)", "to the first", "first step (s)",
-               "peak (GB)", "of it imports")  # fmt: skip
-    print(f"{arguments.size} x {arguments.size} pixels (CIFAR's 32 x 32), batch {arguments.batch_size}")
+    columns = ("network", "pixels", "side", "step (ms)", "to the first", "prediction (ms)", "to the first",
+               "first step (s)", "peak (GB)", "to the first", "net (GB)", "to the first")  # fmt: skip
+    print(f"pixels across (CIFAR's: 32), batch {arguments.batch_size}")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     rows = [columns]
 
@@ -257,7 +270,8 @@ def run_pairs(arguments):
         arguments.steps = 3
     names = PAIRS if "all" in arguments.pair else arguments.pair
     for name in names[:1] if arguments.quick else names:
-        run_pair(name, arguments, write)
+        for size in arguments.size:
+            run_pair(name, size, arguments, write)
     if arguments.csv:
         with open(arguments.csv, "w", newline="") as file:
             csv.writer(file).writerows(rows)

@@ -12,6 +12,7 @@ from keras_sparse.exports.encoding import encodings
 from keras_sparse.exports.file_size import FileSize
 from keras_sparse.exports.report import ExportError, ExportReport
 from keras_sparse.exports.written_file import check_place, written_file
+from keras_sparse.normalization import plain_operations
 from keras_sparse.transforms import shrink, strip
 from keras_sparse.transforms.rebuild import check_model
 
@@ -63,7 +64,8 @@ def export(model, output, formats=("keras", "saved_model", "litert"), batch=None
     allowed = tolerance(model)
     own = _own_classes(stripped)
     folder.mkdir(parents=True, exist_ok=True)
-    with keras.saving.custom_object_scope({kind.__name__: kind for kind in own}):
+    # Operations in C++ would be looked for where the files are read.
+    with keras.saving.custom_object_scope({kind.__name__: kind for kind in own}), plain_operations():
         files = tuple(
             written_file(name, member, stripped, folder / member.file_name, batch, expected, allowed)
             for name, member in formats.items()

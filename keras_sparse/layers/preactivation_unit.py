@@ -1,6 +1,8 @@
 """The unit of DenseNet, SparseNet and pre-activation ResNet."""
 
+import functools
 import math
+import sys
 
 import keras
 from keras import ops
@@ -8,13 +10,8 @@ from keras import ops
 from keras_sparse import checks
 from keras_sparse.layers.batch_normalization import BatchNormalization
 from keras_sparse.layers.paper_layers import batch_normalization, convolution, deserialized, shown
-from keras_sparse.normalization import (
-    concatenate,
-    normalize,
-    recomputed,
-    scale_and_offset,
-    update_moving_statistics,
-)
+from keras_sparse.layers.scale_shift import ScaleShift
+from keras_sparse.normalization.native import normalized_relu
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -98,34 +95,40 @@ class PreactivationUnit(keras.layers.Layer):
             and norm.uses_moments_of_batch
         )
 
-    def train_on(self, parts, moments):
-        """As `call` in training on the concatenation of `parts`, at less cost.
+    def train_on(self, outputs, sources):
+        """As `call` in training on the join of some outputs, at less cost.
 
-        The moments of the parts are given; and if the first convolution is a stock one, neither the concatenation nor
-        what is made of it is kept for the gradient, which makes them again.
+        What their moments are is known; and before a stock convolution neither the join nor what is made of it is kept
+        for the gradient, which makes them again.
 
         Args:
-            parts: List of tensors.
-            moments: List of pairs (mean, variance), one for each of them.
+            outputs: `SharedMoments`.
+            sources: List of integers, which of them to read.
 
         Returns:
             A tensor.
         """
+        x = None
+        for norm, convolve in zip(self.norms, self.convolutions, strict=True):
+            # A sparse kernel remembers, between calls, what its mask is: it is run once, like whatever else may.
+            is_stateless = type(convolve) is keras.layers.Conv2D and convolve.activity_regularizer is None
+            then = (norm, functools.partial(convolved, convolve), convolve.variables if is_stateless else None)
+            x = outputs.read(sources, *then) if x is None else outputs.read_alone(x, *then)
+        return x
+
+    @property
+    def is_folded(self):
+        """Whether `predict_on` will do: whether `fold_batch_norm` has left a scale and a shift in the first place."""
+        own = type(self) is PreactivationUnit and self.activity_regularizer is None
+        return own and type(self.norms[0]) is ScaleShift
+
+    def predict_on(self, parts):
+        """As `call` in a prediction on the concatenation of `parts`, which is not made."""
         norm, convolve = self.norms[0], self.convolutions[0]
-        mean, variance = (concatenate(vectors, axis=0) for vectors in zip(*moments, strict=True))
-        update_moving_statistics(norm, mean, variance)
-
-        def first(mean, variance, gamma, beta, *parts):
-            x = ops.cast(concatenate(parts, norm.axis), mean.dtype)
-            x = normalize(x, mean, variance, gamma, beta, norm.epsilon, norm.axis)
-            return convolved(convolve, self.relu(ops.cast(x, norm.compute_dtype)))
-
-        tensors = [mean, variance, *scale_and_offset(norm, mean.dtype), *parts]
-        # A sparse kernel remembers, between calls, what its mask is: it is run once, like whatever else may.
-        is_stateless = type(convolve) is keras.layers.Conv2D and convolve.activity_regularizer is None
-        x = recomputed(first, tensors, convolve.variables) if is_stateless else first(*tensors)
-        for other, further in zip(self.norms[1:], self.convolutions[1:], strict=True):
-            x = convolved(further, self.relu(other(x, training=True)))
+        scale, shift = (ops.convert_to_tensor(variable) for variable in (norm.scale, norm.shift))
+        x = convolved(convolve, normalized_relu(parts, scale, shift), product_until=sys.maxsize)
+        for norm, convolve in zip(self.norms[1:], self.convolutions[1:], strict=True):
+            x = convolved(convolve, self.relu(norm(x)), product_until=sys.maxsize)
         return x
 
     def compute_output_spec(self, inputs):
@@ -155,24 +158,26 @@ class PreactivationUnit(keras.layers.Layer):
         return cls(**{**config, **given})
 
 
-def convolved(layer, x):
-    """`layer(x)`, as a matrix product where TensorFlow is twice as fast at that: 1x1 on the smallest images.
+def convolved(layer, x, product_until=16):
+    """`layer(x)`, 1x1 on images of at most `product_until` pixels as a matrix product, if that is TensorFlow's.
 
-    Its convolution lays out the kernel anew each time, which there takes longer than the product.
+    Its convolution lays out the kernel anew each time. On the smallest images that takes longer than the product, and
+    in predictions, where no gradient is to be had, it never pays.
     """
-    rows = math.prod(x.shape[1:3]) if None not in x.shape[1:] else math.inf
+    pixels = math.prod(x.shape[1:3]) if None not in x.shape[1:] else math.inf
     is_product = (
         keras.backend.backend() == "tensorflow"
         and type(layer) is keras.layers.Conv2D
         and layer.kernel_size == layer.strides == (1, 1)
         and layer.data_format == "channels_last"
         and layer.groups == 1
-        and not layer.use_bias
         and layer.activity_regularizer is None
-        and rows <= 16
+        and pixels <= product_until
     )
     if not is_product:
         return layer(x)
     kernel = ops.cast(layer.kernel, x.dtype)
     product = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), ops.reshape(kernel, kernel.shape[2:]))
+    if layer.use_bias:
+        product = ops.add(product, ops.cast(layer.bias, x.dtype))
     return layer.activation(ops.reshape(product, (-1, *x.shape[1:3], layer.filters)))

@@ -6,7 +6,8 @@ from keras import ops
 from keras_sparse import aggregation, checks
 from keras_sparse.layers.join import Join
 from keras_sparse.layers.preactivation_unit import PreactivationUnit
-from keras_sparse.normalization import batch_moments
+from keras_sparse.normalization import native
+from keras_sparse.normalization.shared_moments import SharedMoments
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse")
@@ -117,26 +118,35 @@ class SparseAggregationBlock(keras.layers.Layer):
         )
 
     def call(self, inputs, training=None):
-        if training and not isinstance(inputs, keras.KerasTensor) and self._shares_moments:
-            return self._train(inputs)
+        if not isinstance(inputs, keras.KerasTensor) and self._reads_outputs_unjoined:
+            if training and all(unit.reads_moments for unit in self.units):
+                return self._train(inputs)
+            if not training and all(unit.is_folded for unit in self.units) and native.is_available(inputs, self.axis):
+                return self._predict(inputs)
         return self._forward(inputs, apply=lambda layer, tensor: layer(tensor))
 
     @property
-    def _shares_moments(self):
+    def _reads_outputs_unjoined(self):
         concatenates = type(self.operator) is aggregation.Concat and self.shortcut is None
-        return concatenates and all(isinstance(u, PreactivationUnit) and u.reads_moments for u in self.units)
+        return concatenates and all(isinstance(unit, PreactivationUnit) for unit in self.units)
 
     def _train(self, inputs):
         """The same in training, for units that take outputs and their moments unjoined: what is read often (by all
         later units, in a DenseNet) is looked at once."""
-        outputs, moments = [inputs], [batch_moments(inputs, self.axis)]
+        is_native = self.compute_dtype == "float32" and native.is_available(inputs, self.axis)
+        outputs = (native.RunningGradient if is_native else SharedMoments)(self.axis)
+        outputs.append(inputs)
         for available, unit in enumerate(self.units, start=1):
-            sources = self.pattern.sources(available)
-            output = unit.train_on([outputs[i] for i in sources], [moments[i] for i in sources])
+            output = unit.train_on(outputs, self.pattern.sources(available))
             outputs.append(ops.cast(output, self.compute_dtype))
-            moments.append(batch_moments(outputs[-1], self.axis))
-        joined = self.join([outputs[i] for i in self.pattern.sources(len(outputs))])
-        return ops.cast(joined, self.compute_dtype)
+        return ops.cast(outputs.join(self.pattern.sources(len(outputs.tensors))), self.compute_dtype)
+
+    def _predict(self, inputs):
+        """The same in predictions, once batch normalisation is folded."""
+        outputs = [inputs]
+        for available, unit in enumerate(self.units, start=1):
+            outputs.append(unit.predict_on([outputs[i] for i in self.pattern.sources(available)]))
+        return self.join([outputs[i] for i in self.pattern.sources(len(outputs))])
 
     def compute_output_spec(self, inputs):
         output = self._forward(inputs, apply=lambda layer, tensor: layer.compute_output_spec(tensor))

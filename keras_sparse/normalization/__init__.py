@@ -31,6 +31,11 @@ def plain_operations():
         _state["plain"] = before
 
 
+def is_plain():
+    """Whether `plain_operations` lasts."""
+    return _state["plain"]
+
+
 def _backend():
     return None if _state["plain"] else keras.backend.backend()
 
@@ -136,14 +141,14 @@ def recomputed(function, tensors, variables):
     """`function(*tensors)`, of which only `tensors` is kept for the gradient: the way back runs it again.
 
     Args:
-        function: Function of tensors to a tensor, without side effects.
+        function: Function of tensors to a tensor, or a tuple of them, without side effects.
         tensors: List of tensors.
-        variables: List of the variables that it reads.
+        variables: List of the variables that it reads; or None, and it is run once.
 
     Returns:
-        A tensor.
+        What the function returns.
     """
-    backend = _backend()
+    backend = None if variables is None else _backend()
     if backend == "tensorflow":
         from keras_sparse.normalization.tensorflow import run_twice
     elif backend == "jax":

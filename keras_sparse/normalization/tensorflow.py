@@ -94,13 +94,13 @@ def run_twice(function, *tensors):
 
     @tf.custom_gradient
     def run(*tensors):
-        def gradient(upstream):
+        def gradient(*upstream):
             # The dependency keeps the graph optimizer from merging both runs into one.
-            with tf.control_dependencies([upstream]), tf.GradientTape() as tape:
+            with tf.control_dependencies(upstream), tf.GradientTape() as tape:
                 again = [tf.identity(tensor) for tensor in tensors]
                 tape.watch(again)
                 outputs = function(*again)
-            return tape.gradient(outputs, again, upstream)
+            return tape.gradient(tf.nest.flatten(outputs), again, upstream)
 
         return function(*tensors), gradient
 

@@ -39,7 +39,9 @@ def fold_batch_norm(model):
     takes them in, if padding does not keep it from it. All others become a `ScaleShift`. Masked and compact layers
     stay that: their masks do not change.
 
-    It is no model to train on: what is folded no longer adapts to a batch.
+    It is no model to train on: what is folded no longer adapts to a batch. On TensorFlow, on a CPU, dense blocks then
+    predict by an operation in C++ that only this package has: write files for others by `keras_sparse.export`, which
+    does without.
 
     Args:
         model: Built Keras model, of any layers; it is left as it is.

@@ -8,12 +8,13 @@ from keras import layers, ops
 import keras_sparse as ks
 from keras_sparse.gradients import hessian_gradients, loss_gradients
 from keras_sparse.layers import PreactivationUnit, SparseAggregationBlock
+from keras_sparse.normalization import native
 
 
 class Plain(SparseAggregationBlock):
     """The block without the short cut."""
 
-    _shares_moments = False
+    _reads_outputs_unjoined = False
 
 
 def stage(kind, pattern="all", units=4, data_format="channels_last", dtype=None, convolutions=lambda: None):
@@ -64,6 +65,16 @@ def assert_equal(ours, plain, tolerance):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+@pytest.fixture(params=["native", "stock"])
+def operations(request, monkeypatch):
+    """Operations in C++, where they can be had, and without."""
+    if request.param == "stock":
+        monkeypatch.setattr(native, "is_available", lambda x, axis: False)
+    elif keras.backend.backend() != "tensorflow":
+        pytest.skip("operations of TensorFlow")
+
+
+@pytest.mark.usefixtures("operations")
 @pytest.mark.parametrize("pattern", ["all", "exponential", "previous"])
 def test_weights_and_moving_statistics_after_training(pattern):
     ours = after_training(SparseAggregationBlock, pattern=pattern)
@@ -81,6 +92,7 @@ def test_to_rounding_in_double_precision():
     assert_equal(ours, plain, 1e-10 if keras.backend.backend() == "tensorflow" else 1e-4)
 
 
+@pytest.mark.usefixtures("operations")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -134,13 +146,12 @@ def test_gradients_with_other_kernels_in_the_places_of_the_variables(gradients):
 
 
 def test_moments_are_computed_once_for_each_output(monkeypatch):
-    from keras_sparse.layers import sparse_aggregation_block
+    from keras_sparse.normalization import shared_moments
 
     seen = []
-    moments = sparse_aggregation_block.batch_moments
-    monkeypatch.setattr(
-        sparse_aggregation_block, "batch_moments", lambda x, axis: seen.append(x.shape) or moments(x, axis)
-    )
+    moments = shared_moments.batch_moments
+    monkeypatch.setattr(native, "is_available", lambda x, axis: False)
+    monkeypatch.setattr(shared_moments, "batch_moments", lambda x, axis: seen.append(x.shape) or moments(x, axis))
     block = stage(SparseAggregationBlock, units=5)
     x = np.ones((2, 6, 6, 3), "float32")
     block(x)

@@ -1,6 +1,7 @@
 """The product with a sparse kernel in C++, as operations of TensorFlow for a CPU, compiled where they run.
 
     operations.cc, product.h, gather.h, order.h, planes.h    the product
+    normalization_operations.h, normalization.h              what `keras_sparse.normalization.native` is made of
     check.cc        the product beside plain loops; check.py: under sanitizers
     build.py        the compiled library: from the cache, or built once
     cache.py        where compiled files lie; trust.py: whether that is safe

@@ -1,5 +1,5 @@
-// Runs the three products over random shapes beside plain loops in double precision. It needs no TensorFlow, so that it
-// builds in seconds, with AddressSanitizer and for any processor: `keras-sparse kernels --check`.
+// Runs the three products, and normalisation, over random shapes beside plain loops in double precision. It needs no
+// TensorFlow, so that it builds in seconds, with AddressSanitizer and for any processor: `keras-sparse kernels --check`.
 //
 //   check [shapes] [seed]         exit code 1 and a line for each product that differs
 
@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "normalization.h"
 #include "product.h"
 
 using namespace keras_sparse;
@@ -118,13 +119,57 @@ bool OneShape() {
   return false;
 }
 
+// Quarters, of which no rounding changes the sign.
+std::unique_ptr<float[]> Quarters(int64_t count) {
+  auto numbers = Numbers(count);
+  for (int64_t i = 0; i < count; ++i) numbers[i] = std::round(4 * numbers[i]) / 4;
+  return numbers;
+}
+
+bool OneNormalization() {
+  const int64_t rows = Draw(0, 300), count = Draw(1, 5), gap = Draw(0, 3);
+  std::vector<std::unique_ptr<float[]>> data;
+  Normalization n;
+  int64_t width = Draw(0, 9);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t channels = Draw(1, 40);
+    data.push_back(Quarters(rows * channels));
+    n.parts.push_back(Part{data[i].get(), channels, n.channels, width});
+    n.channels += channels, width += channels + gap;
+  }
+  const auto mean = Quarters(n.channels), scale = Quarters(n.channels), shift = Quarters(n.channels);
+  n.mean = mean.get(), n.scale = scale.get(), n.shift = shift.get();
+  const auto dy = Numbers(rows * n.channels), y = Numbers(rows * n.channels), dx = Numbers(rows * width);
+  std::vector<double> plain_y(rows * n.channels), plain_dx(dx.get(), dx.get() + rows * width);
+  std::vector<double> plain_sums(2 * n.channels), sums(2 * n.channels);
+  const Part& first = n.parts[0];
+  std::vector<double> plain_moments(2 * first.channels), moments(2 * first.channels);
+  for (int64_t row = 0; row < rows; ++row)
+    for (const Part& part : n.parts)
+      for (int64_t i = 0; i < part.channels; ++i) {
+        const int64_t c = part.offset + i, at = row * n.channels + c;
+        const double centered = part.data[row * part.channels + i] - mean[c];
+        plain_y[at] = std::max(centered * scale[c] + shift[c], 0.0);
+        const double passed = plain_y[at] > 0 ? dy[at] : 0;
+        plain_dx[row * width + part.gradient + i] += passed * scale[c];
+        plain_sums[c] += passed, plain_sums[n.channels + c] += passed * centered;
+        if (&part == &first) plain_moments[i] += centered, plain_moments[first.channels + i] += centered * centered;
+      }
+  n.Forward(0, rows, y.get());
+  n.Backward(0, rows, dy.get(), dx.get(), width, sums.data());
+  SumMoments(first.data, first.channels, mean.get(), 0, rows, moments.data());
+  const auto single = [](const std::vector<double>& numbers) { return std::vector<float>(numbers.begin(), numbers.end()); };
+  return Agree("normalisation", y.get(), plain_y) & Agree("its gradient", dx.get(), plain_dx) &
+         Agree("its sums", single(sums).data(), plain_sums) & Agree("moments", single(moments).data(), plain_moments);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   const int shapes = count > 1 ? std::atoi(arguments[1]) : 300;
   random_bits.seed(count > 2 ? std::atoi(arguments[2]) : 0);
   int failed = 0;
-  for (int i = 0; i < shapes; ++i) failed += !OneShape();
+  for (int i = 0; i < shapes; ++i) failed += !OneShape() || !OneNormalization();
   std::printf("%d lanes: %d shapes, %d failed\n", kLanes, shapes, failed);
   return failed > 0;
 }

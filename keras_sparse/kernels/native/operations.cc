@@ -369,3 +369,5 @@ REGISTER_KERNEL_BUILDER(Name("KerasSparseProductGradientToInputs").Device(tf::DE
 REGISTER_KERNEL_BUILDER(Name("KerasSparseProductGradientToValues").Device(tf::DEVICE_CPU), GradientToValues);
 
 }  // namespace keras_sparse
+
+#include "normalization_operations.h"

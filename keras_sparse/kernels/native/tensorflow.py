@@ -15,6 +15,10 @@ from keras_sparse.kernels.native.not_built import NotBuilt
 FORWARD = "KerasSparseProduct"
 TO_INPUTS = "KerasSparseProductGradientToInputs"
 TO_VALUES = "KerasSparseProductGradientToValues"
+# `keras_sparse.normalization.native` has their first derivatives.
+ONCE_DIFFERENTIABLE = (
+    "KerasSparseNormalization", "KerasSparseNormalizationGradient", "KerasSparseMoments", "KerasSparseMomentsGradient",
+)  # fmt: skip
 ATTRIBUTES = ("strides", "dilations", "padding", "window")
 
 _one_at_a_time = threading.Lock()
@@ -47,6 +51,8 @@ def _operations():
     tf.RegisterGradient(FORWARD)(_gradient_of_forward)
     tf.RegisterGradient(TO_INPUTS)(_gradient_of_to_inputs)
     tf.RegisterGradient(TO_VALUES)(_gradient_of_to_values)
+    for name in ONCE_DIFFERENTIABLE:
+        tf.RegisterGradient(name)(_refuse_gradient)
     return module
 
 
@@ -112,3 +118,9 @@ def _gradient_of_to_values(op, dvalues):
     dx = _to_inputs(tf.shape(x), dy, dvalues, inputs, outputs, arguments)
     ddy = product(x, dvalues, inputs, outputs, filters=dy.shape[-1], **arguments)
     return dx, ddy, None, None
+
+
+def _refuse_gradient(op, *_):
+    raise NotImplementedError(
+        f"{op.type} has no second derivative. Call the model within `keras_sparse.normalization.plain_operations()`."
+    )
