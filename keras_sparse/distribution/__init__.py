@@ -1,7 +1,7 @@
 """Several devices: where a run computes. What it computes is the recipe's business, and stays the same.
 
 >>> run(recipe, "runs/first", strategy="mirrored")                      # the GPUs of this machine, with TensorFlow
->>> with Mirrored(devices=2).started().scope():                         # with a `fit` of one's own
+>>> with strategy.scope():                                             # with a `fit` of one's own
 ...     model = build_and_compile()
 
 The batch size of a recipe is that of the whole batch, its learning rate is that for the whole batch, and batch
@@ -27,7 +27,7 @@ def get(identifier=None, owner="distribution.get"):
         >>> get("mirrored")
     """
     strategy = Strategy() if identifier is None else STRATEGIES.resolve(identifier, owner, Strategy)
-    check_backend(strategy, {name: STRATEGIES.lookup(name, owner) for name in STRATEGIES})
+    check_backend(strategy, {name: STRATEGIES.lookup(name, owner) for name in STRATEGIES}, owner)
     return strategy
 
 

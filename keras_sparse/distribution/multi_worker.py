@@ -23,7 +23,7 @@ class MultiWorker(Mirrored):
         >>> run(recipe, "runs/first", strategy=MultiWorker(["10.0.0.1:4000", "10.0.0.2:4000"], rank=0))
     """
 
-    def __init__(self, workers, rank=0):
+    def __init__(self, workers, rank):
         super().__init__()
         addresses = isinstance(workers, (list, tuple)) and len(workers) > 1 and all(map(is_address, workers))
         if not addresses or len(set(workers)) < len(workers):

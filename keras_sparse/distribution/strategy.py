@@ -69,19 +69,20 @@ class Strategy:
         return "one device"
 
 
-def check_backend(strategy, others):
+def check_backend(strategy, others, owner):
     """Refuses a strategy that this backend cannot do, and names those that it can.
 
     Args:
         strategy: `Strategy`.
         others: Dictionary from names to classes of strategies.
+        owner: String, whose argument it is.
     """
     backend = keras.backend.backend()
     if strategy.backend in (None, backend):
         return
     possible = [repr(name) for name, member in others.items() if member.backend == backend]
-    hint = f"The {backend} backend can do {' and '.join(possible)}" if possible else f"The {backend} backend has none"
+    can = f"can do {' and '.join(possible)}" if possible else "has none"
     raise ValueError(
-        f"`strategy` of run must be one of the backend in use, {backend}. Received: {type(strategy).__name__}, which "
-        f"needs {strategy.backend}. {hint}; or set KERAS_BACKEND={strategy.backend}."
+        f"`strategy` of {owner} must be one of the backend in use. Received: {type(strategy).__name__}, which needs "
+        f"{strategy.backend}, while {backend} {can}. Choose another one, or set KERAS_BACKEND={strategy.backend}."
     )
