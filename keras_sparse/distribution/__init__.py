@@ -9,6 +9,7 @@ normalisation goes by the moments of the whole batch: one device or eight, the s
 """
 
 from keras_sparse.distribution.data_parallel import DataParallel
+from keras_sparse.distribution.lost_process import LostProcessError
 from keras_sparse.distribution.mirrored import Mirrored, check_compiled
 from keras_sparse.distribution.multi_worker import MultiWorker
 from keras_sparse.distribution.strategy import Strategy, check_backend
@@ -31,4 +32,13 @@ def get(identifier=None, owner="distribution.get"):
     return strategy
 
 
-__all__ = ["STRATEGIES", "DataParallel", "Mirrored", "MultiWorker", "Strategy", "check_compiled", "get"]
+__all__ = [
+    "STRATEGIES",
+    "DataParallel",
+    "LostProcessError",
+    "Mirrored",
+    "MultiWorker",
+    "Strategy",
+    "check_compiled",
+    "get",
+]

@@ -7,6 +7,7 @@ import keras
 from keras_sparse import checks
 from keras_sparse.datasets.part import WHOLE, Part
 from keras_sparse.distribution.addresses import checked_rank, is_address
+from keras_sparse.distribution.lost_process import naming_lost_processes
 from keras_sparse.distribution.strategy import Strategy
 
 
@@ -62,7 +63,7 @@ class DataParallel(Strategy):
     def training(self):
         from keras_sparse.distribution.jax import distributing_each_batch
 
-        with self.scope(), distributing_each_batch():
+        with naming_lost_processes(), self.scope(), distributing_each_batch():
             yield
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from keras_sparse import checks
 from keras_sparse.datasets.part import Part
 from keras_sparse.distribution.addresses import checked_rank, is_address
+from keras_sparse.distribution.lost_process import naming_lost_processes
 from keras_sparse.distribution.mirrored import Mirrored
 
 
@@ -42,6 +43,9 @@ class MultiWorker(Mirrored):
 
             repair_trainer(owner=self)
             self._strategy = multi_worker(self.workers, self.rank)
+
+    def training(self):
+        return naming_lost_processes()
 
     def feed(self, batches, sizes):
         from keras_sparse.distribution.tensorflow import shared_by_replicas

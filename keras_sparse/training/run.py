@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import keras
 
 from keras_sparse import checks, datasets, distribution
 from keras_sparse.analysis import profile
-from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
+from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun, SameConnections
 from keras_sparse.training.comparison import label
 from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.curves import plot_history
@@ -94,6 +95,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
     strategy.prepare(model)
     with _precision(recipe.precision), strategy.training():
+        _check_agreement(strategy, recipe, dataset, rows)
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
         if verbose != "none":
@@ -119,6 +121,17 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         history=rows,
         output=folder.path,
     )
+
+
+def _check_agreement(strategy, recipe, dataset, rows):
+    """Refuses processes that would train different things."""
+    same = strategy.same_everywhere(json.dumps([recipe.to_dict(), str(dataset), len(rows)]))
+    if not same:
+        raise ValueError(
+            f"`recipe` of run must be the same in all {strategy.processes} processes, with the same data and as many "
+            f"epochs behind it. Received: another one in some of them; rank {strategy.rank} has {len(rows)} epochs of "
+            f"{label(recipe)}. Pass the same options but `rank` to all, and an `output` that all of them see."
+        )
 
 
 def _profile(model, dataset, folder):
@@ -178,6 +191,8 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
     callbacks = [FollowRecipe(recipe), *callbacks_of(recipe, dataset, folder, rows)]
     if folder.writes:
         callbacks.append(keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0))
+    if strategy.processes > 1:
+        callbacks.append(SameConnections(strategy))
     callbacks.append(KeepRun(folder, rows, sparsest=recipe.prune is not None))
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
