@@ -1,7 +1,6 @@
 """Several processes, on one machine or on several, with TensorFlow."""
 
 from keras_sparse import checks
-from keras_sparse.datasets.part import Part
 from keras_sparse.distribution.addresses import checked_rank, is_address
 from keras_sparse.distribution.lost_process import naming_lost_processes
 from keras_sparse.distribution.mirrored import Mirrored
@@ -46,11 +45,6 @@ class MultiWorker(Mirrored):
 
     def training(self):
         return naming_lost_processes()
-
-    def feed(self, batches, sizes):
-        from keras_sparse.distribution.tensorflow import shared_by_replicas
-
-        return shared_by_replicas(self._strategy, batches(Part(self.rank, self.processes)))
 
     def gather(self, number):
         from keras_sparse.distribution.tensorflow import gather

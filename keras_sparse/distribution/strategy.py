@@ -63,12 +63,12 @@ class Strategy:
         digest = zlib.crc32(value if isinstance(value, bytes) else value.encode())
         return len(set(self.gather(digest >> 1))) == 1  # of 31 bits, which every integer has
 
-    def check_batch_size(self, batch_size):
-        """Refuses batches that the devices cannot share equally."""
-        if batch_size % self.replicas:
+    def check_batch_size(self, batch_size, examples):
+        """Refuses batches that the devices cannot share equally; only the last of an epoch may be any."""
+        if batch_size % self.replicas or (batch_size > examples and examples % self.replicas):
             raise checks.error(
-                "batch_size", "Recipe", f"a multiple of the {self.replicas} devices", batch_size,
-                "It is the size of the whole batch, of which each device gets an equal part.",
+                "batch_size", "Recipe", f"a multiple of the {self.replicas} devices, and at most the {examples} "
+                "training images", batch_size, "It is the size of the whole batch, which the devices share equally.",
             )  # fmt: skip
 
     def __str__(self):

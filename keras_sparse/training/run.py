@@ -10,6 +10,7 @@ import keras
 
 from keras_sparse import checks, datasets, distribution
 from keras_sparse.analysis import profile
+from keras_sparse.distribution.batch_sizes import evaluation_batch_size
 from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun, SameConnections
 from keras_sparse.training.comparison import label
 from keras_sparse.training.compilation import compile_classifier
@@ -82,13 +83,13 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         verbose = "none"
     elif verbose == "auto":
         verbose = "bar" if sys.stdout.isatty() else "lines"
-    strategy.check_batch_size(recipe.batch_size)
     folder = RunFolder(output, strategy)
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
     dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
     check_times(recipe, dataset)
+    strategy.check_batch_size(recipe.batch_size, dataset.train.size)
     # Before the work begins, so that a run killed from here on can be resumed.
     folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision), strategy.scope():
@@ -110,7 +111,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
-        loss, accuracy = model.evaluate(_in_order(dataset.test, strategy), verbose=0)
+        images, steps = _in_order(dataset.test, strategy)
+        loss, accuracy = model.evaluate(images, steps=steps, verbose=0)
     return RunResult(
         recipe=recipe,
         test_accuracy=float(accuracy),
@@ -202,12 +204,14 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
             recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed, part
         )
 
+    validation, validation_steps = _in_order(dataset.validation, strategy)
     model.fit(
         strategy.feed(batches, dataset.train.sizes(recipe.batch_size)),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
         epochs=recipe.epochs,
-        validation_data=_in_order(dataset.validation, strategy),
+        validation_data=validation,
+        validation_steps=validation_steps,
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=1 if verbose == "bar" else 0,
@@ -215,8 +219,10 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
 
 
 def _in_order(split, strategy):
-    """Batches to evaluate on."""
-    return strategy.feed(lambda part: split.batches(256, part), split.sizes(256))
+    """Batches to evaluate on, again and again, and how many there are."""
+    sizes = split.sizes(evaluation_batch_size(split.size, strategy.replicas))
+    # TensorFlow does not know how many batches it divides, and Keras would warn at the end of them.
+    return strategy.feed(lambda part: split.batches(sizes[0], part).repeat(), sizes), len(sizes)
 
 
 def _compute_deterministically():
