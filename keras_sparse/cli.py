@@ -17,6 +17,7 @@ from keras_sparse import __version__
 from keras_sparse._quiet_start import interrupt_as_usual
 from keras_sparse.commands import export, kernels, models, profile, prune, topologies, train
 from keras_sparse.commands.error_words import in_command_words
+from keras_sparse.distribution import LostProcessError
 from keras_sparse.kernels.native.not_built import NotBuilt
 
 
@@ -34,6 +35,10 @@ def main(argv=None):
         # The reader of the output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except LostProcessError as error:
+        print(f"keras-sparse {arguments.command}: error: {error}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(2)  # an orderly end would wait for the process that is gone
     except (ValueError, OSError, NotBuilt) as error:
         if os.environ.get("KERAS_SPARSE_TRACEBACK"):
             raise

@@ -10,6 +10,7 @@ from keras_sparse.commands.run_options import (
     output_folder,
 )
 from keras_sparse.commands.sparse_options import add_sparse_options, given_verbs
+from keras_sparse.commands.strategy_options import add_strategy_options, started_strategy
 from keras_sparse.datasets import SOURCES, list_datasets, load
 from keras_sparse.datasets.splits import AUGMENTATIONS
 from keras_sparse.training import PRESETS, Recipe, comparison_table, preset, run
@@ -40,6 +41,7 @@ def add(commands):
             "keras-sparse train --model resnet --depth 110 --preset sparsenet_paper --data-dir DIR",
             "keras-sparse train --model resnet --depth 20 --prune 0.9 --prune-exclude first last",
             "keras-sparse train --model lenet_300_100 --sparsify 0.95 --rewire rigl",
+            "keras-sparse train --strategy mirrored",
             "keras-sparse train --resume --output runs/first",
             "keras-sparse train --recipe runs/first/recipe.json --output runs/again",
         ),
@@ -82,23 +84,26 @@ def add(commands):
     recipe.add_argument("--examples", type=int, help="use so many training images only, the held-out ones among them")
     recipe.add_argument("--seed", type=int)
     recipe.add_argument("--precision", choices=PRECISIONS)
+    add_strategy_options(command)
     add_run_options(
         command, "folder to write, one folder below it for each of several models", "print the final table only"
     )
 
 
 def train(arguments):
+    strategy = started_strategy(arguments)
     output = output_folder(arguments)
-    runs, data_dir = _runs(arguments, output)
+    runs, data_dir = _runs(arguments, output, strategy)
     results = [
-        run(recipe, folder, data_dir, arguments.resume, "none" if arguments.quiet else "auto")
+        run(recipe, folder, data_dir, arguments.resume, "none" if arguments.quiet else "auto", strategy)
         for recipe, folder in runs
     ]
-    print(f"\n{comparison_table(results)}\n\nWritten to {output}/")
+    if strategy.rank == 0:
+        print(f"\n{comparison_table(results)}\n\nWritten to {output}/")
     return 0
 
 
-def _runs(arguments, output):
+def _runs(arguments, output, strategy):
     """`([(recipe, folder), ...], data_dir)`, from the options or from what was begun in the folder."""
     begun, begun_data_dir = read_job(output)
     # A start that failed must not lend its data folder to the next.
@@ -125,7 +130,7 @@ def _runs(arguments, output):
         if says_times(recipe):
             check_times(recipe, load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples))
         check_moves(recipe, recipe.build_model(SOURCES[recipe.dataset]))
-    return begin_job(output, recipes, data_dir), data_dir
+    return begin_job(output, recipes, data_dir, strategy), data_dir
 
 
 def recipes_of(arguments):

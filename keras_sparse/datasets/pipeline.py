@@ -153,7 +153,7 @@ def _cut(batches, part):
 def _own(part, size):
     """Where a part is in a batch of a size."""
     begin, end = (size * i // part.count for i in (part.index, part.index + 1))
-    whole = size % part.divisor > 0
+    whole = (size % part.divisor > 0) | (size < part.minimum)
     return slice(tf.where(whole, 0, begin), tf.where(whole, size, end))
 
 

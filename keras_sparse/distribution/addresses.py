@@ -13,5 +13,5 @@ def is_address(text):
 
 def checked_rank(rank, processes, owner):
     """The number of a process, checked."""
-    hint = "Ranks are counted from 0, and each process has its own."
+    hint = f"Each of the {processes} processes has its own, counted from 0."
     return checks.integer("rank", rank, owner, minimum=0, maximum=processes - 1, hint=hint)

@@ -7,6 +7,7 @@ import keras
 from keras_sparse import checks
 from keras_sparse.datasets.part import WHOLE, Part
 from keras_sparse.distribution.addresses import checked_rank, is_address
+from keras_sparse.distribution.lost_process import naming_lost_processes
 from keras_sparse.distribution.strategy import Strategy
 
 
@@ -21,7 +22,7 @@ class DataParallel(Strategy):
             the CPU, which is then divided into so many.
         coordinator: String "HOST:PORT", where the process of rank 0 waits for the others; None for one process.
         processes: Integer >= 1, how many there are, all with the same data and the same options but `rank`.
-        rank: Integer in [0, processes), the number of this one.
+        rank: Integer in [0, processes), the number of this one; None for one process.
 
     Raises:
         ValueError: If an argument is out of range; in `start`, if there are not so many devices.
@@ -32,10 +33,10 @@ class DataParallel(Strategy):
 
     backend = "jax"
 
-    def __init__(self, devices=None, coordinator=None, processes=1, rank=0):
+    def __init__(self, devices=None, coordinator=None, processes=1, rank=None):
         self.devices = None if devices is None else checks.integer("devices", devices, self, minimum=1)
         self.processes = checks.integer("processes", processes, self, minimum=1)
-        self.rank = checked_rank(rank, self.processes, self)
+        self.rank = 0 if rank is None and self.processes == 1 else checked_rank(rank, self.processes, self)
         if (coordinator is not None or self.processes > 1) and not is_address(coordinator):
             raise checks.error(
                 "coordinator", self, "'HOST:PORT', of the process of rank 0", coordinator,
@@ -62,7 +63,7 @@ class DataParallel(Strategy):
     def training(self):
         from keras_sparse.distribution.jax import distributing_each_batch
 
-        with self.scope(), distributing_each_batch():
+        with naming_lost_processes(), self.scope(), distributing_each_batch():
             yield
 
     @contextlib.contextmanager

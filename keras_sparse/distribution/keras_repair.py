@@ -6,8 +6,8 @@ is refused, instead of mending what may be whole or otherwise broken.
 `Trainer._maybe_symbolic_build` takes the mean of a batch over the replicas, to see what a batch looks like, and passes
 the pair of images and labels where one tensor is expected. A part of the batch shows as much.
 
-`reduce_per_replica` takes the mean of metrics over the replicas along their first axis, too, which single numbers do
-not have. Of these, the mean over the replicas alone is what is wanted.
+`reduce_per_replica` takes the mean of metrics over the replicas and along their first axis, which single numbers do
+not have. It is to be the mean over the replicas alone.
 """
 
 import keras

@@ -1,13 +1,15 @@
 """Several devices of one machine, with TensorFlow."""
 
 from keras_sparse import checks
+from keras_sparse.datasets.part import Part
 from keras_sparse.distribution.strategy import Strategy
 
 
 class Mirrored(Strategy):
     """`tf.distribute.MirroredStrategy`: each device has a copy of the model and computes a part of each batch.
 
-    Gradients are added up over all devices, so that the copies stay equal.
+    Gradients are added up over all devices, so that the copies stay equal. A batch with fewer examples than devices, as
+    the last of an epoch may be, is computed whole by each.
 
     Args:
         devices: Integer >= 1, how many, or None for all: the GPUs of the machine; without one, the CPU, which is then
@@ -38,6 +40,12 @@ class Mirrored(Strategy):
 
     def scope(self):
         return self._strategy.scope()
+
+    def feed(self, batches, sizes):
+        from keras_sparse.distribution.tensorflow import shared_by_replicas
+
+        part = Part(self.rank, self.processes, minimum=self.replicas)
+        return shared_by_replicas(self._strategy, batches(part))
 
     def prepare(self, model):
         from keras_sparse.distribution.tensorflow import synchronize_normalization

@@ -1,8 +1,8 @@
 """Several processes, on one machine or on several, with TensorFlow."""
 
 from keras_sparse import checks
-from keras_sparse.datasets.part import Part
 from keras_sparse.distribution.addresses import checked_rank, is_address
+from keras_sparse.distribution.lost_process import naming_lost_processes
 from keras_sparse.distribution.mirrored import Mirrored
 
 
@@ -23,7 +23,7 @@ class MultiWorker(Mirrored):
         >>> run(recipe, "runs/first", strategy=MultiWorker(["10.0.0.1:4000", "10.0.0.2:4000"], rank=0))
     """
 
-    def __init__(self, workers, rank=0):
+    def __init__(self, workers, rank):
         super().__init__()
         addresses = isinstance(workers, (list, tuple)) and len(workers) > 1 and all(map(is_address, workers))
         if not addresses or len(set(workers)) < len(workers):
@@ -43,10 +43,8 @@ class MultiWorker(Mirrored):
             repair_trainer(owner=self)
             self._strategy = multi_worker(self.workers, self.rank)
 
-    def feed(self, batches, sizes):
-        from keras_sparse.distribution.tensorflow import shared_by_replicas
-
-        return shared_by_replicas(self._strategy, batches(Part(self.rank, self.processes)))
+    def training(self):
+        return naming_lost_processes()
 
     def gather(self, number):
         from keras_sparse.distribution.tensorflow import gather

@@ -1,6 +1,7 @@
 """The base class of strategies, which trains on one device of one process."""
 
 import contextlib
+import zlib
 
 import keras
 
@@ -57,31 +58,37 @@ class Strategy:
         """The number that each process passes, as a list by rank."""
         return [number]
 
-    def check_batch_size(self, batch_size):
-        """Refuses batches that the devices cannot share equally."""
-        if batch_size % self.replicas:
+    def same_everywhere(self, value):
+        """Whether bytes or a string are the same in all processes."""
+        digest = zlib.crc32(value if isinstance(value, bytes) else value.encode())
+        return len(set(self.gather(digest >> 1))) == 1  # of 31 bits, which every integer has
+
+    def check_batch_size(self, batch_size, examples):
+        """Refuses batches that the devices cannot share equally; only the last of an epoch may be any."""
+        if batch_size % self.replicas or (batch_size > examples and examples % self.replicas):
             raise checks.error(
-                "batch_size", "Recipe", f"a multiple of the {self.replicas} devices", batch_size,
-                "It is the size of the whole batch, of which each device gets an equal part.",
+                "batch_size", "Recipe", f"a multiple of the {self.replicas} devices, and at most the {examples} "
+                "training images", batch_size, "It is the size of the whole batch, which the devices share equally.",
             )  # fmt: skip
 
     def __str__(self):
         return "one device"
 
 
-def check_backend(strategy, others):
+def check_backend(strategy, others, owner):
     """Refuses a strategy that this backend cannot do, and names those that it can.
 
     Args:
         strategy: `Strategy`.
         others: Dictionary from names to classes of strategies.
+        owner: String, whose argument it is.
     """
     backend = keras.backend.backend()
     if strategy.backend in (None, backend):
         return
     possible = [repr(name) for name, member in others.items() if member.backend == backend]
-    hint = f"The {backend} backend can do {' and '.join(possible)}" if possible else f"The {backend} backend has none"
+    can = f"can do {' and '.join(possible)}" if possible else "has none"
     raise ValueError(
-        f"`strategy` of run must be one of the backend in use, {backend}. Received: {type(strategy).__name__}, which "
-        f"needs {strategy.backend}. {hint}; or set KERAS_BACKEND={strategy.backend}."
+        f"`strategy` of {owner} must be one of the backend in use. Received: {type(strategy).__name__}, which needs "
+        f"{strategy.backend}, while {backend} {can}. Choose another one, or set KERAS_BACKEND={strategy.backend}."
     )

@@ -56,7 +56,7 @@ def batch_moments(x, axis):
 
 
 def _moments_over_replicas(x, axes):
-    """As `ops.moments`, of a batch that is spread over replicas, of which one may have no example."""
+    """As `ops.moments`, of a batch that is spread over replicas."""
     count = math.prod(ops.shape(x)[i] for i in axes)
     total, count = sum_over_replicas(ops.sum(x, axes, keepdims=True), ops.cast(count, x.dtype))
     mean = total / count

@@ -5,6 +5,8 @@ import time
 import keras
 import numpy as np
 
+from keras_sparse.analysis.definition_order import sparse_layers
+
 
 class FollowRecipe(keras.callbacks.Callback):
     """Sets learning rate and layer randomness at the beginning of each epoch.
@@ -57,6 +59,26 @@ class KeepRun(keras.callbacks.Callback):
 
     def _worth(self, row):
         return round(row["sparsity"], 6) if self.sparsest else 0, row["val_accuracy"]
+
+
+class SameConnections(keras.callbacks.Callback):
+    """Ends a run whose processes no longer have the same connections.
+
+    Each process derives them from the same weights and seeds, and nothing sends them around: on machines that round
+    differently they could part.
+    """
+
+    def __init__(self, strategy):
+        super().__init__()
+        self.strategy = strategy
+
+    def on_epoch_end(self, epoch, logs=None):
+        masks = [layer.mask for layer in sparse_layers(self.model)]
+        if not self.strategy.same_everywhere(b"".join(np.packbits(mask).tobytes() for mask in masks)):
+            raise RuntimeError(
+                f"After epoch {epoch + 1} the processes of the run have different connections. Use machines of one "
+                "kind, with the same versions of everything."
+            )
 
 
 class EpochLines(keras.callbacks.Callback):

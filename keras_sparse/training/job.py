@@ -8,7 +8,7 @@ from keras_sparse.training.run_folder import RunFolder, absolute
 JOB = "job.json"
 
 
-def begin_job(output, recipes, data_dir):
+def begin_job(output, recipes, data_dir, strategy=None):
     """Assigns a folder to each recipe: `output` itself to a single one, otherwise one below it for each model.
 
     Several are written to one file, in one step, so that a job killed at any moment is resumed whole.
@@ -16,7 +16,7 @@ def begin_job(output, recipes, data_dir):
     Returns:
         List of `(recipe, folder)`.
     """
-    root = RunFolder(output)
+    root = RunFolder(output, strategy)
     if len(recipes) == 1:
         return [(recipes[0], root.path)]
     runs = [(recipe, root.path / recipe.model) for recipe in recipes]

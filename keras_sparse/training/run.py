@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import keras
 
 from keras_sparse import checks, datasets, distribution
 from keras_sparse.analysis import profile
-from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun
+from keras_sparse.distribution.batch_sizes import evaluation_batch_size
+from keras_sparse.training.callbacks import EpochLines, FollowRecipe, KeepRun, SameConnections
 from keras_sparse.training.comparison import label
 from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.curves import plot_history
@@ -84,19 +86,20 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         verbose = "none"
     elif verbose == "auto":
         verbose = "bar" if sys.stdout.isatty() else "lines"
-    strategy.check_batch_size(recipe.batch_size)
     folder = RunFolder(output, strategy)
     _check_folder(folder, recipe, resume)
     if resume and folder.begun() and data_dir is None:
         data_dir = folder.read_data_dir()
     dataset = datasets.load(recipe.dataset, data_dir, recipe.validation_fraction, recipe.examples)
     check_times(recipe, dataset)
+    strategy.check_batch_size(recipe.batch_size, dataset.train.size)
     # Before the work begins, so that a run killed from here on can be resumed.
     folder.write_recipe(recipe, data_dir)
     with _precision(recipe.precision), strategy.scope():
         model, rows = _begin_or_resume(folder, recipe, dataset, resume)
     strategy.prepare(model)
     with _precision(recipe.precision), strategy.training():
+        _check_agreement(strategy, recipe, dataset, rows)
         profiled = _profile(model, dataset, folder)
         folder.write_history(rows)
         if verbose != "none":
@@ -111,7 +114,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
-        test = model.evaluate(_in_order(dataset.test, strategy), verbose=0, return_dict=True)
+        images, steps = _in_order(dataset.test, strategy)
+        test = model.evaluate(images, steps=steps, verbose=0, return_dict=True)
     return RunResult(
         recipe=recipe,
         test_accuracy=float(test["accuracy"]),
@@ -123,6 +127,17 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         output=folder.path,
         test_top_5_accuracy=test.get("top_5_accuracy"),
     )
+
+
+def _check_agreement(strategy, recipe, dataset, rows):
+    """Refuses processes that would train different things."""
+    same = strategy.same_everywhere(json.dumps([recipe.to_dict(), str(dataset), len(rows)]))
+    if not same:
+        raise ValueError(
+            f"`recipe` of run must be the same in all {strategy.processes} processes, with the same data and as many "
+            f"epochs behind it. Received: another one in some of them; rank {strategy.rank} has {len(rows)} epochs of "
+            f"{label(recipe)}. Pass the same options but `rank` to all, and an `output` that all of them see."
+        )
 
 
 def _profile(model, dataset, folder):
@@ -182,6 +197,8 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
     callbacks = [FollowRecipe(recipe), *callbacks_of(recipe, dataset, folder, rows)]
     if folder.writes:
         callbacks.append(keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0))
+    if strategy.processes > 1:
+        callbacks.append(SameConnections(strategy))
     callbacks.append(KeepRun(folder, rows, sparsest=recipe.prune is not None))
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
@@ -191,12 +208,14 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
             recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed, part
         )
 
+    validation, validation_steps = _in_order(dataset.validation, strategy)
     model.fit(
         strategy.feed(batches, dataset.train.training_sizes(recipe.batch_size)),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
         epochs=recipe.epochs,
-        validation_data=_in_order(dataset.validation, strategy),
+        validation_data=validation,
+        validation_steps=validation_steps,
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=1 if verbose == "bar" else 0,
@@ -204,8 +223,10 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
 
 
 def _in_order(split, strategy):
-    """Batches to evaluate on."""
-    return strategy.feed(lambda part: split.batches(256, part), split.sizes(256))
+    """Batches to evaluate on, again and again, and how many there are."""
+    sizes = split.sizes(evaluation_batch_size(split.size, strategy.replicas))
+    # TensorFlow does not know how many batches it divides, and Keras would warn at the end of them.
+    return strategy.feed(lambda part: split.batches(sizes[0], part).repeat(), sizes), len(sizes)
 
 
 def _compute_deterministically():

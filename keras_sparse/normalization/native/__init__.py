@@ -2,14 +2,16 @@
 
 from keras import ops
 
+from keras_sparse.distribution.replicas import replica_count
 from keras_sparse.kernels import native
 from keras_sparse.normalization import is_plain, recomputed, scale_and_offset, update_moving_statistics
 from keras_sparse.normalization.shared_moments import SharedMoments
 
 
 def is_available(x, axis):
-    """Whether a tensor can be computed with: on TensorFlow, on a CPU, images in single precision, channels last."""
-    if is_plain() or native.refusal("float32", build=False) is not None:
+    """Whether a tensor can be computed with: on TensorFlow, on a CPU, images in single precision, channels last; and
+    where its moments are those of the whole batch, not of what one replica has of it."""
+    if is_plain() or replica_count() > 1 or native.refusal("float32", build=False) is not None:
         return False
     from keras_sparse.normalization.tensorflow import is_fused
 
