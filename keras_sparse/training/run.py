@@ -45,7 +45,7 @@ class RunResult:
     output: Path
 
 
-def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
+def run(recipe, output, data_dir=None, resume=False, verbose="auto", until=None, callbacks=()):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
     The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy; of a model that is pruned,
@@ -60,6 +60,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         data_dir: Folder of the TFDS data sets; see `datasets.load`. A resumed run finds its own by itself.
         resume: Boolean, go on with the run in `output`, or begin it if there is none.
         verbose: "auto" (a progress bar on a terminal, a line for each epoch elsewhere), "bar", "lines" or "none".
+        until: Integer or None, the epoch after which to pause; the run goes on with `resume=True`.
+        callbacks: Keras callbacks, called after those of the run, which has then kept the epoch.
 
     Returns:
         A `RunResult`.
@@ -90,8 +92,9 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto"):
         if verbose != "none":
             after = f" after epoch {len(rows)}" if rows else ""
             print(f"{model.name}: {profiled.connected_parameters:,} parameters; {folder.path}/{after}", flush=True)
-        if len(rows) < recipe.epochs:
-            _fit(model, recipe, dataset, folder, rows, verbose)
+        epochs = recipe.epochs if until is None else min(until, recipe.epochs)
+        if len(rows) < epochs:
+            _fit(model, recipe, dataset, folder, rows, verbose, epochs, callbacks)
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
@@ -160,7 +163,7 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     return model, []
 
 
-def _fit(model, recipe, dataset, folder, rows, verbose):
+def _fit(model, recipe, dataset, folder, rows, verbose, epochs, more_callbacks):
     callbacks = [
         FollowRecipe(recipe),
         *callbacks_of(recipe, dataset, folder, rows),
@@ -169,11 +172,12 @@ def _fit(model, recipe, dataset, folder, rows, verbose):
     ]
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
+    callbacks += more_callbacks
     model.fit(
         dataset.train.training_batches(recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
         initial_epoch=len(rows),
-        epochs=recipe.epochs,
+        epochs=epochs,
         validation_data=dataset.validation.batches(256),
         callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
