@@ -4,11 +4,11 @@ from keras_sparse.tuning.search_space import SearchSpace
 
 
 class HyperSparseNet(SearchSpace):
-    """Searches depth, growth rate (also one for each stage), pattern, base, operator, bottleneck and compression of
-    `SparseNet`; see `SearchSpace`.
+    """Searches depth, growth rate (also one for each stage), bottleneck, pattern, base and compression of `SparseNet`,
+    and its operator if several are given; see `SearchSpace`.
 
     Example:
-        >>> HyperSparseNet((32, 32, 3), 10, depth=40, growth_rate=[12, (8, 16, 32)], base=[2, 3])
+        >>> HyperSparseNet((32, 32, 3), 10, depth=40, growth_rate=[12, (8, 16, 32)], operator=["concat", "sum"])
     """
 
     model = "sparsenet"
@@ -18,6 +18,6 @@ class HyperSparseNet(SearchSpace):
         "bottleneck": [True, False],
         "pattern": ["exponential", "hybrid:2", "window:3"],
         "base": [2, 3, 4],
-        "operator": ["concat", "sum"],
+        "operator": "concat",
         "compression": [0.5, 1.0],
     }

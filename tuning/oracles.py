@@ -13,7 +13,7 @@ from keras_sparse.training.run_folder import RunFolder
 # Proposals that are over the budget, or were made before, until the space counts as exhausted.
 ATTEMPTS = 200
 FAILURES = 3  # in a row, which end a search
-LOSSES = 3  # of workers over one trial, which is then taken for the cause
+LOSSES = 3  # of processes over one trial before its first epoch, for which it is then taken for the cause
 
 
 class _SearchOracle:
@@ -112,18 +112,23 @@ class _SearchOracle:
         for tuner_id in lost:
             self.tuner_ids.discard(tuner_id)
             trial = self.ongoing_trials.pop(tuner_id, None)
-            if trial is None:
-                continue
-            self._losses[trial.trial_id] += 1
-            if self._losses[trial.trial_id] < LOSSES:
+            if trial is not None and not self._is_deadly(trial):
                 self._retry_queue.append(trial.trial_id)
-            else:
-                trial.status, trial.message = "FAILED", f"Its worker was lost, {LOSSES} times."
-                self.end_order.append(trial.trial_id)
-                self._save_trial(trial)
         if lost:
             self.save()
         return lost
+
+    def _is_deadly(self, trial):
+        """Counts that a trial lost its process; whether it is taken for the cause, and has failed."""
+        if RunFolder(self._get_trial_dir(trial.trial_id)).holds_epochs():
+            return False
+        self._losses[trial.trial_id] += 1
+        if self._losses[trial.trial_id] < LOSSES:
+            return False
+        trial.status, trial.message = "FAILED", f"Its process was lost {LOSSES} times before the end of an epoch."
+        self.end_order.append(trial.trial_id)
+        self._save_trial(trial)
+        return True
 
     @keras_tuner.synchronized
     def has_ended(self):
@@ -147,18 +152,21 @@ class _SearchOracle:
         super().reload()
         # A trial file that was written before the oracle's own: the trial is proposed once more, with the same values.
         self.trials = {name: trial for name, trial in self.trials.items() if name in self.start_order}
-        # A trial that ended, and of which the oracle's own file does not know that it did.
-        waiting = dict.fromkeys(self._retry_queue)
-        ended = [name for name in waiting if self.trials[name].status in ("COMPLETED", "FAILED")]
-        self.end_order += [name for name in ended if name not in self.end_order]
-        self._retry_queue = [name for name in waiting if name not in ended]
+        waiting, self._retry_queue = dict.fromkeys(self._retry_queue), []
+        for trial in map(self.trials.get, waiting):
+            if trial.status in ("COMPLETED", "FAILED"):  # of which the oracle's own file does not know
+                self.end_order.append(trial.trial_id)
+            elif not self._is_deadly(trial):
+                self._retry_queue.append(trial.trial_id)
+        self.save()
 
     def get_state(self):
-        return {**super().get_state(), "refused": sorted(self.refused)}
+        return {**super().get_state(), "refused": sorted(self.refused), "losses": self._losses}
 
     def set_state(self, state):
         super().set_state(state)
         self.refused = set(state["refused"])
+        self._losses = collections.Counter(state["losses"])
 
 
 class Random(_SearchOracle, keras_tuner.oracles.RandomSearchOracle):
@@ -192,12 +200,10 @@ class Grid(_SearchOracle, keras_tuner.oracles.GridSearchOracle):
     """
 
     def populate_space(self, trial_id):
-        if self.start_order:
-            values = self._instead_of(self.trials[self.start_order[-1]].hyperparameters.values)
-            if values is None or self.failures >= FAILURES:
-                return {"status": "STOPPED"}
-            return {"status": "RUNNING", "values": values}
-        return super().populate_space(trial_id)
+        if not self.start_order or self.failures >= FAILURES:
+            return super().populate_space(trial_id)
+        values = self._instead_of(self.trials[self.start_order[-1]].hyperparameters.values)
+        return {"status": "RUNNING", "values": values} if values else {"status": "STOPPED"}
 
     def _instead_of(self, values):
         values = self._get_next_combination(values)

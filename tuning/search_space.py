@@ -92,27 +92,26 @@ class SearchSpace(keras_tuner.HyperModel):
         """`(learning_rate, arguments)` for one set of hyperparameters; what means nothing beside others is left out."""
         chosen = {}
         for argument, value in self.arguments.items():
-            with self._scope(hp, argument) as meaningful:
-                found = choose(hp, argument, value)
-            # What is fixed is passed on in any case: the constructor says if it contradicts another.
-            if meaningful or not isinstance(value, list):
-                chosen[argument] = found
+            if not isinstance(value, list):
+                chosen[argument] = value  # the constructor says if it contradicts another
+            elif argument not in MEANINGFUL:
+                chosen[argument] = choose(hp, argument, value)
+            else:
+                chosen.update(self._choose_beside(hp, argument, value))
         return chosen.pop("learning_rate"), chosen
 
-    @contextlib.contextmanager
-    def _scope(self, hp, argument):
-        """KerasTuner's conditional scope where an argument depends on another; whether it means something now."""
-        other, means_something = MEANINGFUL.get(argument, (None, None))
-        choices = self.arguments.get(other)
-        if not isinstance(choices, list):
-            yield choices is None or means_something(choices)
-            return
-        written = [one for one, value in zip(_written(choices), choices, strict=True) if means_something(value)]
-        if not written:
-            yield False
-            return
-        with hp.conditional_scope(other, written):
-            yield hp.get(other) in written
+    def _choose_beside(self, hp, argument, value):
+        """`{argument: choice}` beside the value of the other that it depends on; empty if it means nothing there."""
+        other, means_something = MEANINGFUL[argument]
+        others = self.arguments.get(other)
+        if not isinstance(others, list):
+            return {argument: choose(hp, argument, value)} if others is None or means_something(others) else {}
+        meaningful = [one for one, value in zip(_written(others), others, strict=True) if means_something(value)]
+        if not meaningful:
+            return {}
+        with hp.conditional_scope(other, meaningful):
+            chosen = choose(hp, argument, value)
+        return {argument: chosen} if hp.get(other) in meaningful else {}
 
     def make(self, hp, arguments):
         """The model that arguments describe, not compiled."""
@@ -166,12 +165,15 @@ def choose(hp, argument, value):
     """A value for an argument: one of a list, anything else as it is; None if the scope is not active."""
     if not isinstance(value, list):
         return value
+    if all(isinstance(choice, bool) for choice in value):
+        # As a choice it would come back as 0 or 1.
+        return hp.Boolean(argument, default=value[0]) if len(set(value)) == 2 else hp.Fixed(argument, value[0])
     found = hp.Choice(argument, _written(value))
     return found if found is None or _is_simple(value) else json.loads(found)
 
 
 def _is_simple(choices):
-    return len({type(choice) for choice in choices}) == 1 and isinstance(choices[0], (bool, int, float, str))
+    return len({type(choice) for choice in choices}) == 1 and isinstance(choices[0], (int, float, str))
 
 
 def _written(choices):
