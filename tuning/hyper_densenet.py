@@ -13,7 +13,7 @@ class HyperDenseNet(SearchSpace):
 
     model = "densenet"
     ranges = {  # noqa: RUF012
-        "depth": [16, 22, 28],
+        "depth": [10, 16, 22],
         "growth_rate": [8, 12, 16, 24, (8, 16, 32)],
         "bottleneck": [True, False],
         "compression": [0.5, 1.0],

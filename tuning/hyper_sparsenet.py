@@ -13,7 +13,7 @@ class HyperSparseNet(SearchSpace):
 
     model = "sparsenet"
     ranges = {  # noqa: RUF012
-        "depth": [16, 22, 28],
+        "depth": [10, 16, 22],
         "growth_rate": [8, 12, 16, 24, (8, 16, 32)],
         "bottleneck": [True, False],
         "pattern": ["exponential", "hybrid:2", "window:3"],

@@ -89,6 +89,9 @@ class HyperSparsity(SearchSpace):
         # Connections are drawn, and moved until each has a path: that takes a model with all that it has.
         return Size.of(self.make(hp, self.choose(hp)[1]))
 
+    def describe(self):
+        return {**super().describe(), "model_arguments": self.model_arguments, "seed": self.seed}
+
     def recipe(self, hp, folder, **fields):
         learning_rate, arguments = self.choose(hp)
         model = self.model

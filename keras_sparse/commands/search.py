@@ -196,15 +196,23 @@ def _space(options):
     given = {range_: value for range_, value in ranges.items() if range_ not in known}
     arguments = {} if is_file(options["model"]) else model_arguments(options["model"], given)
     ranges = {range_: value for range_, value in ranges.items() if range_ in known}
-    if isinstance(ranges.get("sparsity"), list) and isinstance(ranges["sparsity"][0], list):
-        ranges["sparsity"] = {
-            layer: [s for name, s in ranges["sparsity"] if name == layer] for layer, _ in ranges["sparsity"]
-        }
+    if "sparsity" in options:
+        ranges["sparsity"] = _sparsities(options["sparsity"])
     if "exclude" in options:
         ranges["exclude"] = tuple(options["exclude"])
     return space(
         options["model"], source.image_shape, source.classes, arguments, options.get("seed", 0), **ranges, **budget
     )
+
+
+def _sparsities(values):
+    """Numbers, or a dictionary from layers to numbers."""
+    by_layer = [value for value in values if isinstance(value, list)]
+    if not by_layer:
+        return _values(values)
+    if len(by_layer) < len(values):
+        raise ValueError("`--sparsity` must be numbers, or all of layers, as in conv*=0.9. Received: some of each.")
+    return {layer: [sparsity for name, sparsity in values if name == layer] for layer, _ in values}
 
 
 def _values(values):
