@@ -19,9 +19,10 @@ def plot_pareto(trials, dataset):
         A matplotlib figure.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
     trained = [trial for trial in trials if trial.val_error is not None]
+    printed = paper_points(dataset)
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     figure.suptitle(f"{len(trained)} trials on {dataset}")
     for axes, (size, label) in zip(figure.subplots(1, 2, sharey=True), AXES.items(), strict=True):
@@ -36,13 +37,22 @@ def plot_pareto(trials, dataset):
         for trial, x, y in zip(front, *points, strict=True):
             axes.annotate(trial.name, (x, y), textcoords="offset points", xytext=(4, 5), fontsize=8)
         if size == "parameters":
-            for (series, printed), color in zip(paper_points(dataset).items(), ("C0", "C9", "C1", "C2"), strict=False):
-                axes.plot(*zip(*printed, strict=True), color=color, marker="^", ls="--", label=f"{series}, as printed")
+            for (series, points), color in zip(printed.items(), ("C0", "C9", "C1", "C2"), strict=False):
+                axes.plot(*zip(*points, strict=True), color=color, marker="^", ls="--", label=f"{series}, as printed")
         axes.set_xscale("log")
         axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=8)
-    figure.axes[0].set_ylabel("validation error")
-    figure.axes[0].set_ylim(bottom=0)
-    figure.axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes = figure.axes[0]
+    axes.set_ylabel("validation error")
+    if printed:  # ten times lower than what a short training comes to
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
