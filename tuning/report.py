@@ -35,7 +35,7 @@ def results_table(result):
         )
         for trial in trained
     ]
-    lines = [text_table(titles, rows, words=(None, 70, None))]
+    lines = [text_table(titles, rows, words=(None, None, None))]
     failed = [trial for trial in result.trials if trial.error]
     for trial in failed:
         lines.append(textwrap.fill(f"trial {trial.name} failed: {trial.words()}: {trial.error}", 120))

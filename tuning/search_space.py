@@ -92,12 +92,10 @@ class SearchSpace(keras_tuner.HyperModel):
         """`(learning_rate, arguments)` for one set of hyperparameters; what means nothing beside others is left out."""
         chosen = {}
         for argument, value in self.arguments.items():
-            if not isinstance(value, list):
-                chosen[argument] = value  # the constructor says if it contradicts another
-            elif argument not in MEANINGFUL:
-                chosen[argument] = choose(hp, argument, value)
-            else:
+            if argument in MEANINGFUL:
                 chosen.update(self._choose_beside(hp, argument, value))
+            else:
+                chosen[argument] = choose(hp, argument, value)
         return chosen.pop("learning_rate"), chosen
 
     def _choose_beside(self, hp, argument, value):
@@ -105,7 +103,9 @@ class SearchSpace(keras_tuner.HyperModel):
         other, means_something = MEANINGFUL[argument]
         others = self.arguments.get(other)
         if not isinstance(others, list):
-            return {argument: choose(hp, argument, value)} if others is None or means_something(others) else {}
+            # If all is fixed, the constructor says that one contradicts the other.
+            useful = others is None or not isinstance(value, list) or means_something(others)
+            return {argument: choose(hp, argument, value)} if useful else {}
         meaningful = [one for one, value in zip(_written(others), others, strict=True) if means_something(value)]
         if not meaningful:
             return {}

@@ -65,9 +65,10 @@ def _answers_in_time(address):
     try:
         yield
     except grpc.RpcError as error:
+        late = error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        reason = f"has not answered for {ANSWER} seconds" if late else f"answered with an error: {error.details()}"
         raise ConnectionError(
-            f"The chief at {address} has not answered for {ANSWER} seconds: {error.code().name}. If it was stopped, it "
-            "goes on as chief with `resume`."
+            f"The chief at {address} {reason}. If it was stopped, it goes on as chief with `resume`."
         ) from error
     finally:
         oracle_client.TIMEOUT = before

@@ -127,6 +127,11 @@ def test_what_means_nothing_is_not_searched():
     hp = keras_tuner.HyperParameters()
     assert {"base", "compression"} <= set(space.choose(hp)[1])
     assert not hp.is_active("base") or hp.values["pattern"] == "exponential"
+    # Nor what is fixed: the constructor would refuse it.
+    hp = keras_tuner.HyperParameters()
+    hp.values.update(pattern="window:3", operator="sum")
+    space = HyperSparseNet(SHAPE, 10, pattern=["exponential", "window:3"], operator=["concat", "sum"], base=3)
+    assert "base" not in space.choose(hp)[1]
     # Where the other is fixed, it is known from the start.
     fixed = HyperSparseNet(SHAPE, 10, pattern="window:3", operator="sum")
     hp = keras_tuner.HyperParameters()
