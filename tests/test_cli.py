@@ -23,7 +23,7 @@ def test_models_lists_all(capsys):
     assert all(name in printed for name in list_models())
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["profile"], ["models"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["search"], ["profile"], ["models"]], ids=str)
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

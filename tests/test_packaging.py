@@ -82,7 +82,7 @@ def test_every_folder_with_modules_is_listed():
 
 
 def test_every_import_is_declared():
-    names = {"sklearn": "scikit-learn"}
+    names = {"sklearn": "scikit-learn", "grpc": "grpcio"}
     declared = {re.split(r"[><=~ ]", line)[0] for line in words(configuration()["options"]["install_requires"])}
     for folder in ("keras_sparse", "applications", "tuning"):
         for file in (ROOT / folder).rglob("*.py"):

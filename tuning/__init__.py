@@ -9,8 +9,21 @@ from keras_sparse.registry import Registry
 from keras_sparse.tuning.hyper_densenet import HyperDenseNet
 from keras_sparse.tuning.hyper_resnet import HyperResNet
 from keras_sparse.tuning.hyper_sparsenet import HyperSparseNet
+from keras_sparse.tuning.hyper_sparsity import HyperSparsity
+from keras_sparse.tuning.pareto import pareto_front
+from keras_sparse.tuning.search import SearchResult, search
 from keras_sparse.tuning.search_space import SearchSpace
 
-SEARCH_SPACES = Registry("search space", [HyperDenseNet, HyperResNet, HyperSparseNet])
+SEARCH_SPACES = Registry("search space", [HyperDenseNet, HyperResNet, HyperSparseNet, HyperSparsity])
 
-__all__ = ["SEARCH_SPACES", "HyperDenseNet", "HyperResNet", "HyperSparseNet", "SearchSpace"]
+__all__ = [
+    "SEARCH_SPACES",
+    "HyperDenseNet",
+    "HyperResNet",
+    "HyperSparseNet",
+    "HyperSparsity",
+    "SearchResult",
+    "SearchSpace",
+    "pareto_front",
+    "search",
+]

@@ -60,6 +60,11 @@ def preset(name, model, model_arguments=None, **changes):
         >>> preset("sparsenet_paper", "sparsenet", {"depth": 40, "growth_rate": 12}, epochs=30).learning_rate_drops
         (15, 22)
     """
+    return Recipe(model, model_arguments or {}, **preset_fields(name, **changes))
+
+
+def preset_fields(name, **changes):
+    """The fields of a `Recipe` that a preset sets, with changes, as in `preset`."""
     choice("name", name, "preset", tuple(PRESETS))
     fields_of_recipe = [field.name for field in dataclasses.fields(Recipe)]
     for change in changes:
@@ -69,4 +74,4 @@ def preset(name, model, model_arguments=None, **changes):
     if isinstance(epochs, int) and "learning_rate_drops" in fields:
         scaled = {drop * epochs // fields["epochs"] for drop in fields["learning_rate_drops"]}
         fields["learning_rate_drops"] = tuple(sorted(scaled - {0}))
-    return Recipe(model, model_arguments or {}, **{**fields, **changes})
+    return {**fields, **changes}

@@ -50,7 +50,7 @@ class RunResult:
     test_top_5_accuracy: float | None = None
 
 
-def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=None):
+def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=None, until=None, callbacks=()):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
     The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy; of a model that is pruned,
@@ -67,6 +67,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         verbose: "auto" (a progress bar on a terminal, a line for each epoch elsewhere), "bar", "lines" or "none".
         strategy: `distribution.Strategy`, the name of one, or None for one device. It decides where the recipe is
             computed, not what comes out, but for rounding: a run may be resumed with another one.
+        until: Integer or None, the epoch after which to pause; the run goes on with `resume=True`.
+        callbacks: Keras callbacks, called after those of the run, which has then kept the epoch.
 
     Returns:
         A `RunResult`.
@@ -109,8 +111,10 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
                 f"{model.name}: {profiled.connected_parameters:,} parameters; {where}; {folder.path}/{after}",
                 flush=True,
             )
-        if len(rows) < recipe.epochs:
-            _fit(model, recipe, dataset, folder, rows, verbose, strategy)
+        epochs = recipe.epochs if until is None else min(until, recipe.epochs)
+        if len(rows) < epochs:
+            callbacks = [*_callbacks(recipe, dataset, folder, rows, verbose, strategy), *callbacks]
+            _fit(model, recipe, dataset, len(rows), epochs, callbacks, verbose, strategy)
             if changes_counts(recipe):
                 profiled = _profile(model, dataset, folder)
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
@@ -193,7 +197,8 @@ def _begin_or_resume(folder, recipe, dataset, resume):
     return model, []
 
 
-def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
+def _callbacks(recipe, dataset, folder, rows, verbose, strategy):
+    """What a run itself does around steps and epochs; its rows grow."""
     callbacks = [FollowRecipe(recipe), *callbacks_of(recipe, dataset, folder, rows)]
     if folder.writes:
         callbacks.append(keras.callbacks.TensorBoard(folder.file("tensorboard"), write_graph=False, profile_batch=0))
@@ -202,18 +207,21 @@ def _fit(model, recipe, dataset, folder, rows, verbose, strategy):
     callbacks.append(KeepRun(folder, rows, sparsest=recipe.prune is not None))
     if verbose == "lines":
         callbacks.append(EpochLines(rows, recipe.epochs))
+    return callbacks
 
+
+def _fit(model, recipe, dataset, first_epoch, epochs, callbacks, verbose, strategy):
     def batches(part):
         return dataset.train.training_batches(
-            recipe.batch_size, recipe.epochs, len(rows), recipe.augmentation, recipe.seed, part
+            recipe.batch_size, epochs, first_epoch, recipe.augmentation, recipe.seed, part
         )
 
     validation, validation_steps = _in_order(dataset.validation, strategy)
     model.fit(
         strategy.feed(batches, dataset.train.training_sizes(recipe.batch_size)),
         steps_per_epoch=dataset.train.steps(recipe.batch_size),
-        initial_epoch=len(rows),
-        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        epochs=epochs,
         validation_data=validation,
         validation_steps=validation_steps,
         callbacks=callbacks,

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -89,6 +90,17 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(rows)
         self.write_text("history.csv", text.getvalue())
+
+    def read_history(self):
+        """The rows of `write_history`, all strings; an empty list if none was written."""
+        if not self.file("history.csv").is_file():
+            return []
+        with open(self.file("history.csv"), newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+
+    def copy(self, path, name=None):
+        """Copies a file into the folder, under its own name or another."""
+        self._replace(name or path.name, lambda partial: shutil.copyfile(path, partial))
 
     def write_checkpoint(self, model, rows):
         def write(path):

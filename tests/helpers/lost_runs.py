@@ -23,7 +23,8 @@ def check_lost_and_resumed(backend, strategies, folder, lost, alone):
     try:
         until = time.monotonic() + SECONDS
         while not (folder / NAME / "last.keras").exists():
-            assert time.monotonic() < until and processes[lost].poll() is None, "no epoch was completed"
+            assert processes[lost].poll() is None, "it ended before an epoch was completed"
+            assert time.monotonic() < until, "no epoch was completed"
             time.sleep(0.02)
         processes[lost].kill()
         killed = time.monotonic()

@@ -1,0 +1,118 @@
+"""What came out of the trials of a search, as it lies in their folders."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+
+from keras_sparse.analysis.text_table import short
+from keras_sparse.training.run_folder import RunFolder
+
+TRIALS = "trials"  # the folder of a search in which KerasTuner and the runs keep theirs
+RESULT = "result.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Attributes:
+        name: String, its number.
+        status: "completed", "stopped" (early), "failed" or "running".
+        values: Dictionary of what was searched.
+        folder: Path of its run: `recipe.json`, `best.keras`, `history.csv` and more.
+        scores: List of what was searched for, the higher the better, one for each epoch.
+        val_accuracy: Number, of its best epoch; None if it was not trained. So are the next ones.
+        test_accuracy: Number, of the last epoch.
+        parameters: Integer, connected ones.
+        macs: Integer, per example.
+        epochs: Integer.
+        seconds: Number.
+        error: String, what a failed trial failed of; "" for others.
+    """
+
+    name: str
+    status: str
+    values: dict
+    folder: Path
+    scores: list = dataclasses.field(default_factory=list)
+    val_accuracy: float | None = None
+    test_accuracy: float | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    @property
+    def score(self):
+        return max(self.scores, default=None)
+
+    @property
+    def val_error(self):
+        return None if self.val_accuracy is None else 1 - self.val_accuracy
+
+    def load_model(self):
+        """The model of the best epoch, with its masks, compiled."""
+        return keras.saving.load_model(self.folder / "best.keras")
+
+    def words(self):
+        """`depth=22 growth_rate=8 bottleneck`: what was searched, in the words of a table."""
+        named = {name.removeprefix("sparsity/"): value for name, value in self.values.items()}
+        words = [name if value is True else f"{name}={value}".replace(" ", "") for name, value in named.items()]
+        return " ".join(word for word in words if not word.endswith("=False"))
+
+    def line(self):
+        """A line for logs."""
+        if self.error:
+            return f"trial {self.name}: {self.words()}: {self.error}"
+        early = ", ended early" if self.status == "stopped" else ""
+        return (
+            f"trial {self.name}: {self.words()}: validation {self.val_accuracy:.4f}, {self.parameters:,} parameters, "
+            f"{short(self.macs)} MACs, {self.epochs} epochs{early}, {self.seconds:.1f} s"
+        )
+
+    @staticmethod
+    def write_result(folder, result, scores):
+        """Keeps what a `RunResult` has to show in the folder of its run; returns it as a dictionary."""
+        content = {
+            "scores": scores,
+            "val_accuracy": max(row["val_accuracy"] for row in result.history),
+            "test_accuracy": result.test_accuracy,
+            "parameters": result.parameters,
+            "macs": result.macs,
+            "epochs": len(result.history),
+            "seconds": result.seconds,
+        }
+        folder.write_text(RESULT, json.dumps(content))
+        return content
+
+    @classmethod
+    def read(cls, folder):
+        """The trial in a folder of KerasTuner's."""
+        folder = RunFolder(folder)
+        state = json.loads(folder.file("trial.json").read_text(encoding="utf-8"))
+        values = {k: v for k, v in state["hyperparameters"]["values"].items() if not k.startswith("tuner/")}
+        trial = cls(state["trial_id"], state["status"].lower(), values, folder.path)
+        if trial.status == "failed":
+            return dataclasses.replace(trial, error=_error(folder, state["message"]))
+        if trial.status != "completed" or not folder.file(RESULT).is_file():
+            return dataclasses.replace(trial, status="running")
+        result = json.loads(folder.file(RESULT).read_text(encoding="utf-8"))
+        planned = state["hyperparameters"]["values"].get("tuner/epochs") or folder.read_recipe().epochs
+        status = "stopped" if result["epochs"] < planned else "completed"
+        return dataclasses.replace(trial, status=status, **result)
+
+    @classmethod
+    def read_all(cls, output):
+        """The trials of a search, in the order of their numbers."""
+        folders = sorted(file.parent for file in (Path(output) / TRIALS).glob("trial_*/trial.json"))
+        return [cls.read(folder) for folder in folders]
+
+
+def _error(folder, message):
+    """The last line of an exception, which says what it is."""
+    text = folder.file("error.txt").read_text(encoding="utf-8") if folder.file("error.txt").is_file() else message
+    last = (text or "It failed without a message.").strip().splitlines()[-1]
+    return last.removeprefix("keras_tuner.src.errors.")
