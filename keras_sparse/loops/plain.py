@@ -34,6 +34,21 @@ def write(store, index, value):
     return store
 
 
+def drop(store, index, kind):
+    """The store, in which what is at `index` is not read any more; a second gradient may still read it."""
+    return store
+
+
+def snapshot(store):
+    """The store as it is now, whatever is written later."""
+    return list(store)
+
+
+def later(store, tensor):
+    """The store, but not before a tensor is computed: in Python things are done in turn."""
+    return store
+
+
 def stack(store, size, kind):
     """All tensors of a store as one, along a new first axis."""
     return ops.stack(store)

@@ -36,6 +36,22 @@ def write(store, index, value):
     return tf.raw_ops.TensorListSetItem(input_handle=store, index=index, item=value)
 
 
+def drop(store, index, kind):
+    """The store without what is at `index`, which is not read any more: its memory is free."""
+    return write(store, index, tf.zeros([], kind.dtype))
+
+
+def snapshot(store):
+    """The store as it is now, whatever is written later."""
+    return store
+
+
+def later(store, tensor):
+    """The store, but not before a tensor is computed: or what is made of it would be made as early as can be."""
+    with tf.control_dependencies([tensor]):
+        return tf.identity(store)
+
+
 def stack(store, size, kind):
     """All tensors of a store as one, along a new first axis."""
     return tf.raw_ops.TensorListStack(

@@ -2,9 +2,12 @@
 
 import torch
 
-from keras_sparse.loops.plain import Kind, loop, loops_pay, pick, read, reserve, stack, write
+from keras_sparse.loops.plain import Kind, drop, later, loop, loops_pay, pick, read, reserve, snapshot, stack, write
 
-__all__ = ["Kind", "differentiable", "loop", "loops_pay", "pick", "read", "reserve", "stack", "vjp", "write"]
+__all__ = [
+    "Kind", "differentiable", "drop", "later", "loop", "loops_pay", "pick", "read", "reserve", "snapshot", "stack",
+    "vjp", "write",
+]  # fmt: skip
 
 
 def vjp(function, tensors, gradient):
