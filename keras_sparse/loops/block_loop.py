@@ -235,17 +235,26 @@ class _Run:
         if segment.count == 1:
             return step(0, of_unit(0), *carry)
 
+        def parts(state):
+            first, second = len(carry), len(carry) + len(kept)
+            return list(state[:first]), list(state[first:second]), list(state[second:])
+
         def body(i, *state):
             i = segment.count - 1 - i if reverse else i
-            carried, kept, stacked = step(i, of_unit(i), *state[: len(carry)])
-            stores = state[len(carry) :]
-            return (*carried, *(lists.write(s, i, v) for s, v in zip(stores, [*kept, *stacked], strict=True)))
+            state, stores, rooms = parts(state)
+            carried, to_keep, to_stack = step(i, of_unit(i), *state)
+            stores = [lists.write(store, i, value) for store, value in zip(stores, to_keep, strict=True)]
+            rooms = [lists.put(room, i, value) for room, value in zip(rooms, to_stack, strict=True)]
+            return (*carried, *stores, *rooms)
 
-        stores = [lists.reserve(segment.count, kind) for kind in (*kept, *stacked)]
-        state = list(lists.loop(segment.count, body, [*carry, *stores]))
-        carry, stores = state[: len(carry)], state[len(carry) :]
-        last = [lists.stack(s, segment.count, kind) for s, kind in zip(stores[len(kept) :], stacked, strict=True)]
-        return carry, stores[: len(kept)], last
+        stores = [lists.reserve(segment.count, kind) for kind in kept]
+        rooms = [lists.room(segment.count, kind) for kind in stacked]
+        state, stores, rooms = parts(lists.loop(segment.count, body, [*carry, *stores, *rooms]))
+        return (
+            state,
+            stores,
+            [lists.stack(room, segment.count, kind) for room, kind in zip(rooms, stacked, strict=True)],
+        )
 
     def _kinds(self, segment, names):
         """The kinds of what a unit has of some of its weights, by their places in `PackedUnits.NAMES`."""

@@ -49,8 +49,11 @@ def later(store, tensor):
     return store
 
 
+room, put = reserve, write  # of a store that is to become one tensor
+
+
 def stack(store, size, kind):
-    """All tensors of a store as one, along a new first axis."""
+    """All tensors of a `room` as one, along a new first axis."""
     return ops.stack(store)
 
 

@@ -2,11 +2,25 @@
 
 import torch
 
-from keras_sparse.loops.plain import Kind, drop, later, loop, loops_pay, pick, read, reserve, snapshot, stack, write
+from keras_sparse.loops.plain import (
+    Kind,
+    drop,
+    later,
+    loop,
+    loops_pay,
+    pick,
+    put,
+    read,
+    reserve,
+    room,
+    snapshot,
+    stack,
+    write,
+)
 
 __all__ = [
-    "Kind", "differentiable", "drop", "later", "loop", "loops_pay", "pick", "read", "reserve", "snapshot", "stack",
-    "vjp", "write",
+    "Kind", "differentiable", "drop", "later", "loop", "loops_pay", "pick", "put", "read", "reserve", "room",
+    "snapshot", "stack", "vjp", "write",
 ]  # fmt: skip
 
 

@@ -174,6 +174,16 @@ def test_channels_first_and_mixed_precision():
     assert {weight.dtype for weight in block.weights} == {"float32"}
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX and PyTorch have errors of their own")
+def test_a_second_gradient_is_refused():
+    block = LoopedAggregationBlock(5, 3, 3)
+    with pytest.raises(NotImplementedError, match="unroll"):
+        _differentiate(
+            lambda outer: ops.sum(_differentiate(lambda inner: ops.sum(block(inner[0])), outer)[0]),
+            [ops.ones((1, 4, 4, 3))],
+        )
+
+
 def test_frozen_statistics_stay():
     block = LoopedAggregationBlock(5, 3, 3)
     block.build((None, 4, 4, 3))
