@@ -7,8 +7,9 @@
 Each line of the table is a process of its own: it builds the network, takes training steps on one batch of random
 images (all of the first one counts: tracing, optimising, computing), saves and loads it; what was loaded must predict
 what was saved, and a step must change the first kernel. Peak memory is that of the process, of which importing
-TensorFlow takes the part given. The forms take turns, depth by depth. Under the table stands the exponent of each cost,
-fitted to `cost ~ depth ** exponent`. `--output` writes `depth.csv` and `depth.png`. "unrolled" takes minutes where
+TensorFlow takes the part given; "above" is the rest. The forms take turns, depth by depth; "default" is the form that a
+network takes by itself. Under the table stand the exponent of each cost, fitted to `cost ~ depth ** exponent`, and the
+largest depth to the smallest. `--output` writes `depth.csv` and `depth.png`. "unrolled" takes minutes where
 "loop" takes seconds: beyond `--unrolled-until` it is left out.
 """
 
@@ -25,16 +26,16 @@ import time
 from pathlib import Path
 
 MODELS = ("sparsenet-bc", "sparsenet-sum", "densenet-bc", "resnet")
-FORMS = ("unrolled", "loop", "remat")
+FORMS = ("unrolled", "loop", "remat", "default")
 SECONDS = ("build", "first step", "step", "save", "load")
-COLUMNS = ("model", "form", "depth", "batch", "parameters", *SECONDS, "peak", "of it imports")
-FITTED = ("build", "first step", "step", "peak")
+COLUMNS = ("model", "form", "depth", "batch", "parameters", *SECONDS, "peak", "of it imports", "above")
+FITTED = ("build", "first step", "step", "peak", "above")
 
 
 def build(name, depth, form):
     from keras_sparse.applications import DenseNet, ResNet, SparseNet
 
-    options = {"loop": form != "unrolled", "remat": form == "remat"}
+    options = {"loop": "auto" if form == "default" else form != "unrolled", "remat": form == "remat"}
     return {
         "sparsenet-bc": lambda: SparseNet(depth, 12, bottleneck=True, **options),
         "sparsenet-sum": lambda: SparseNet(depth, 16, operator="sum", **options),
@@ -76,6 +77,7 @@ def measure(name, depth, form, batch, steps):
         taken.append(found["step"])
     found["step"] = sorted(taken)[len(taken) // 2]
     found["peak"] = peak()
+    found["above"] = found["peak"] - found["of it imports"]
     assert not np.array_equal(before, model.get_weights()[0]), "a step must change the first kernel"
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
@@ -170,7 +172,7 @@ def main():
     depths, steps = ([22, 40], 2) if arguments.quick else (arguments.depth, arguments.steps)
     here = machine()
     print(here)
-    units = {**dict.fromkeys(SECONDS, " (s)"), "peak": " (GiB)", "of it imports": " (GiB)"}
+    units = {**dict.fromkeys(SECONDS, " (s)"), **dict.fromkeys(("peak", "of it imports", "above"), " (GiB)")}
     print(f"| {' | '.join(c + units.get(c, '') for c in COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     rows = []
     for model in arguments.model:
@@ -183,6 +185,8 @@ def main():
         if len(group) > 1:
             fitted = ", ".join(f"{column} {exponent(group, column):.2f}" for column in FITTED)
             print(f"{model}, {form}, exponents of depth: {fitted}")
+            ratios = ", ".join(f"{column} {group[-1][column] / group[0][column]:.2f}" for column in FITTED)
+            print(f"{model}, {form}, depth {group[-1]['depth']} to {group[0]['depth']}: {ratios}")
     if arguments.output:
         write(rows, arguments.output, here)
 

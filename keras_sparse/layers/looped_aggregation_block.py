@@ -20,6 +20,9 @@ class LoopedAggregationBlock(keras.layers.Layer):
     and loaded in a time that hardly depends on how many units there are. In training it keeps their outputs and what
     their inner convolutions read; normalised images are made once more where the gradient needs them.
 
+    Its gradient is written by hand: where that is to be differentiated again, or forwards (`jax.jvp`, `jax.hessian`,
+    `tf.GradientTape.jacobian`), take the unrolled form.
+
     Where a stage changes the shape of images, its first unit and the shortcut are layers of their own.
     `unroll` and `roll` turn models from one form into the other.
 
@@ -31,7 +34,8 @@ class LoopedAggregationBlock(keras.layers.Layer):
         shortcut: Keras layer or None, as in `SparseAggregationBlock`.
         first_unit: Keras layer, the first of the units, which reads the same as the shortcut; None without one.
         data_format: "channels_last", "channels_first", or None for Keras's setting.
-        remat: Boolean, whether to compute once more what inner convolutions read, instead of keeping it.
+        remat: Boolean, whether to compute once more what inner convolutions read, instead of keeping it; and where
+            units read little (a running sum, a short window), outputs too, of a quarter of the block at a time.
         **kwargs: As for every Keras layer. Units are named `<name>_block1`, `<name>_block2`, ...
 
     Input shape:

@@ -28,8 +28,26 @@ def write(store, index, value):
     return lax.dynamic_update_index_in_dim(store, value, index, axis=0)
 
 
+def drop(store, index, kind):
+    """The store, in which what is at `index` is not read any more: one array has one size."""
+    return store
+
+
+def snapshot(store):
+    """The store as it is now, whatever is written later."""
+    return store
+
+
+def later(store, tensor):
+    """The store, but not before a tensor is computed; so nothing made of it is taken for what was made before."""
+    return lax.optimization_barrier((store, tensor))[0]
+
+
+room, put = reserve, write  # of a store that is to become one tensor
+
+
 def stack(store, size, kind):
-    """All tensors of a store as one, along a new first axis."""
+    """All tensors of a `room` as one, along a new first axis."""
     return store
 
 

@@ -34,8 +34,26 @@ def write(store, index, value):
     return store
 
 
+def drop(store, index, kind):
+    """The store, in which what is at `index` is not read any more; a second gradient may still read it."""
+    return store
+
+
+def snapshot(store):
+    """The store as it is now, whatever is written later."""
+    return list(store)
+
+
+def later(store, tensor):
+    """The store, but not before a tensor is computed: in Python things are done in turn."""
+    return store
+
+
+room, put = reserve, write  # of a store that is to become one tensor
+
+
 def stack(store, size, kind):
-    """All tensors of a store as one, along a new first axis."""
+    """All tensors of a `room` as one, along a new first axis."""
     return ops.stack(store)
 
 

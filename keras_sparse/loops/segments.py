@@ -1,6 +1,8 @@
 """Which units of a block can be iterations of one loop."""
 
 import dataclasses
+import itertools
+import math
 
 from keras_sparse.aggregation import Concat
 
@@ -64,6 +66,16 @@ def segments(pattern, operator, first, last, apart):
         else:
             found.append(Segment(unit, 1, reads))
     return [part for segment in found for part in _worth_a_loop(segment)]
+
+
+def shortened(segments, longest):
+    """The same units in segments of at most `longest`, each cut into equal parts."""
+    found = []
+    for segment in segments:
+        parts = math.ceil(segment.count / longest)
+        bounds = [segment.count * k // parts for k in range(parts + 1)]
+        found += [Segment(segment.first + a, b - a, segment.offsets) for a, b in itertools.pairwise(bounds)]
+    return found
 
 
 def _worth_a_loop(segment):

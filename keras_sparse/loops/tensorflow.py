@@ -38,11 +38,36 @@ def write(store, index, value):
     return tf.raw_ops.TensorListSetItem(input_handle=store, index=index, item=value)
 
 
+def drop(store, index, kind):
+    """The store without what is at `index`, which is not read any more: its memory is free."""
+    return write(store, index, tf.zeros([], kind.dtype))
+
+
+def snapshot(store):
+    """The store as it is now, whatever is written later."""
+    return store
+
+
+def later(store, tensor):
+    """The store, but not before a tensor is computed: or what is made of it would be made as early as can be."""
+    with tf.control_dependencies([tensor]):
+        return tf.identity(store)
+
+
+def room(size, kind):
+    """A store of `size` tensors of one kind that is to become one tensor: it is that from the beginning."""
+    return tf.raw_ops.Empty(shape=tf.concat([[size], kind.shape], axis=0), dtype=kind.dtype, init=False)
+
+
+def put(store, index, value):
+    """The `room` with another tensor at `index`, written in place."""
+    return tf.raw_ops.InplaceUpdate(x=store, i=tf.reshape(index, [1]), v=tf.expand_dims(value, 0))
+
+
 def stack(store, size, kind):
-    """All tensors of a store as one, along a new first axis."""
-    return tf.raw_ops.TensorListStack(
-        input_handle=store, element_shape=kind.shape, element_dtype=kind.dtype, num_elements=size
-    )
+    """All tensors of a `room` as one, along a new first axis."""
+    store.set_shape([size, *kind.static])
+    return store
 
 
 def pick(tensor, index):
@@ -85,7 +110,18 @@ def differentiable(forward, backward):
     @tf.custom_gradient
     def function(*tensors):
         outputs, kept = forward(*tensors)
-        return tuple(outputs), lambda *gradients: backward(tensors, kept, gradients)
+
+        def once(*gradients):
+            return tf.custom_gradient(lambda *both: (backward(tensors, kept, gradients), _refuse))(*tensors, *gradients)
+
+        return tuple(outputs), once
 
     # Of a variable its value, or the gradient would be asked for the variable.
     return lambda *tensors: function(*map(tf.convert_to_tensor, tensors))
+
+
+def _refuse(*gradients):
+    raise NotImplementedError(
+        "What LoopedAggregationBlock computes must be differentiated once. Received: a gradient of its gradient. Pass "
+        "`keras_sparse.unroll(model)`, or build the network with loop=False."
+    )

@@ -2,9 +2,26 @@
 
 import torch
 
-from keras_sparse.loops.plain import Kind, loop, loops_pay, pick, read, reserve, stack, write
+from keras_sparse.loops.plain import (
+    Kind,
+    drop,
+    later,
+    loop,
+    loops_pay,
+    pick,
+    put,
+    read,
+    reserve,
+    room,
+    snapshot,
+    stack,
+    write,
+)
 
-__all__ = ["Kind", "differentiable", "loop", "loops_pay", "pick", "read", "reserve", "stack", "vjp", "write"]
+__all__ = [
+    "Kind", "differentiable", "drop", "later", "loop", "loops_pay", "pick", "put", "read", "reserve", "room",
+    "snapshot", "stack", "vjp", "write",
+]  # fmt: skip
 
 
 def vjp(function, tensors, gradient):

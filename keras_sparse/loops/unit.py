@@ -47,13 +47,13 @@ class Unit:
             x = self._rectified_convolution(x.dtype)(wide * scale + shift, kernel)
         return x, inputs, statistics
 
-    def backward(self, inputs, statistics, weights, training, gradient, share):
+    def backward(self, inputs, weights, training, gradient, share):
         """Carries a gradient back through the chain.
 
         Args:
             inputs: What each normalisation read.
-            statistics: List of means and variances.
-            weights, training: As in `forward`.
+            weights: As in `forward`, but mean and variance are those by which it was normalised.
+            training: As in `forward`.
             gradient: Tensor, that of the output.
             share: Tensor, the part of one position in a mean: 1 / (batch * height * width), the batch that of all
                 replicas.
@@ -62,8 +62,7 @@ class Unit:
             The gradient of the input, and a list with those of gamma, beta and kernel for each convolution.
         """
         gradients = []
-        parts = list(zip(inputs, statistics, weights, strict=True))
-        for x, (mean, variance), (gamma, beta, _, _, kernel) in reversed(parts):
+        for x, (gamma, beta, mean, variance, kernel) in reversed(list(zip(inputs, weights, strict=True))):
             wide = ops.cast(x, gamma.dtype)
             scale, shift, inverse = self._affine(gamma, beta, mean, variance)
             function = self._rectified_convolution(x.dtype)

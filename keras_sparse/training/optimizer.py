@@ -1,5 +1,7 @@
 """SGD as the papers' frameworks define it."""
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -31,11 +33,21 @@ class CoupledDecaySGD(keras.optimizers.SGD):
         self.coupled_decay = checks.number("coupled_decay", coupled_decay, "CoupledDecaySGD", 0, 1)
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.coupled_decay:
-            decay = ops.cast(self.coupled_decay, variable.dtype)
-            weights = ops.convert_to_tensor(variable)
-            gradient = ops.add(ops.cast(gradient, variable.dtype), ops.multiply(decay, weights))
-        super().update_step(gradient, variable, learning_rate)
+        with _after(gradient):
+            if self.coupled_decay:
+                decay = ops.cast(self.coupled_decay, variable.dtype)
+                weights = ops.convert_to_tensor(variable)
+                gradient = ops.add(ops.cast(gradient, variable.dtype), ops.multiply(decay, weights))
+            super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
         return {**super().get_config(), "coupled_decay": self.coupled_decay}
+
+
+def _after(gradient):
+    """TensorFlow would begin each step with decay and momentum of all weights, and hold them while it computes."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    from keras_sparse.training.tensorflow import after
+
+    return after(gradient)

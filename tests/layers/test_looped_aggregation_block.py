@@ -72,6 +72,14 @@ CASES = {
         "count": 6, "filters": (3, 4), "kernel_size": (3, 3), "channels": 4, "pattern": "all", "operator": "mean",
         "remat": True,
     },
+    "running sum, in parts": {
+        "count": 23, "filters": (3, 4), "kernel_size": (1, 3), "channels": 4, "strides": (1, 2), "size": 4,
+        "pattern": "all", "operator": "sum", "remat": True,
+    },
+    "sum of a window, in parts": {
+        "count": 22, "filters": (3, 4), "kernel_size": (1, 3), "channels": 4, "size": 4, "pattern": "window:2",
+        "operator": "sum", "remat": True,
+    },
     "sum": {
         "count": 9, "filters": (4, 6), "kernel_size": (3, 3), "channels": 4, "strides": (2, 1), "operator": "sum",
     },
@@ -79,7 +87,7 @@ CASES = {
 }  # fmt: skip
 SOME = ["concat, wider input", "running sum", "sum"]
 if BACKEND == "jax":  # which compiles for long
-    CASES = {name: CASES[name] for name in SOME[:2]}
+    CASES = {name: CASES[name] for name in (*SOME[:2], "running sum, in parts")}
     SOME = SOME[1:2]
 
 
@@ -164,6 +172,16 @@ def test_channels_first_and_mixed_precision():
     output = block(ops.ones((1, 4, 4, 5), "float32"), training=True)
     assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
     assert {weight.dtype for weight in block.weights} == {"float32"}
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX and PyTorch have errors of their own")
+def test_a_second_gradient_is_refused():
+    block = LoopedAggregationBlock(5, 3, 3)
+    with pytest.raises(NotImplementedError, match="unroll"):
+        _differentiate(
+            lambda outer: ops.sum(_differentiate(lambda inner: ops.sum(block(inner[0])), outer)[0]),
+            [ops.ones((1, 4, 4, 3))],
+        )
 
 
 def test_frozen_statistics_stay():
