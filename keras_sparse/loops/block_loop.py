@@ -133,7 +133,6 @@ class _Run:
         block, lists = self.block, self.lists
         outputs, *kept = kept
         (positions,) = sum_over_replicas(self.positions)
-        self.share = 1 / positions
         parts = list(zip(block.segments, self.weights, *kept, strict=True))
         size, ring = block.last + 1, block.reach + 1
         store, of_first = lists.reserve(ring + 1, self.kinds[-1]), ops.zeros_like(self.given[0])
@@ -147,7 +146,7 @@ class _Run:
                 size = block.reach + segment.count
                 outputs = self._moved(lists.later(window, carry[0]), ring, segment.first, size)
                 outputs, inner, _ = self._compute(segment, weights, outputs, size, False, self.kinds[:-1])
-            carry, outputs, gradients = self._carry_back(segment, weights, outputs, size, inner, carry)
+            carry, outputs, gradients = self._carry_back(segment, weights, outputs, size, inner, carry, 1 / positions)
             found.insert(0, gradients)
         store, of_first = carry
         of_variables = [block.units.join(parts, block.counts) for parts in zip(*found, strict=True)]
@@ -174,7 +173,7 @@ class _Run:
         (outputs,), kept, found = self._repeat(segment, step, weights, [outputs], inner_kinds, kinds)
         return outputs, kept, found
 
-    def _carry_back(self, segment, weights, outputs, size, inner, carry):
+    def _carry_back(self, segment, weights, outputs, size, inner, carry, share):
         """Carries gradients back through the units of a segment; gives what is carried, outputs, those of weights."""
         block, lists, links = self.block, self.lists, self.links
         ring = block.reach + 1
@@ -194,7 +193,7 @@ class _Run:
             else:
                 read = [x, *(lists.read(s, i, kind) for s, kind in zip(inner, self.kinds[:-1], strict=True))]
                 inner = [lists.drop(s, i, kind) for s, kind in zip(inner, self.kinds[:-1], strict=True)]
-            of_x, of_weights = block.unit.backward(read, weights, block.training, gradient, self.share)
+            of_x, of_weights = block.unit.backward(read, weights, block.training, gradient, share)
             carried = links.scatter(store, of_first, segment, i, of_x, gradient if block.running else None)
             return [*carried, outputs, *inner], [], [tensor for one in of_weights for tensor in one]
 
