@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALLEST = {
     "depth": ["--depth", "22", "--form", "loop", "--steps", "2"],
     "graphs": ["--quick"],
+    "first_gradient": ["--quick"],
     "incremental": ["--quick"],
     "kernels": ["--quick", "--case", "conv1x1"],
     "masked_training": ["--quick", "--case", "dense-512", "--optimizer", "adam"],
