@@ -1,10 +1,10 @@
-"""The one exception of everything that can keep the native product from being there."""
+"""The one exception of everything that can keep the native operations from being there."""
 
-CONSEQUENCE = "Sparse layers take stock operations instead: the same results, in more time."
+CONSEQUENCE = "Sparse layers and dense blocks take stock operations instead: the same results, in more time."
 
 
 class NotBuilt(RuntimeError):  # noqa: N818 (a state, not a mistake of who calls)
-    """Says why there is no native product, what follows from that, and what to do.
+    """Says why there are no native operations, what follows from that, and what to do.
 
     Args:
         reason: String, without a full stop.
@@ -18,4 +18,4 @@ class NotBuilt(RuntimeError):  # noqa: N818 (a state, not a mistake of who calls
 
     def __str__(self):
         lines = [line for line in self.output.splitlines() if line.strip()][-12:]
-        return "\n  ".join([f"No native sparse product: {self.reason}. {CONSEQUENCE} {self.cure}".rstrip(), *lines])
+        return "\n  ".join([f"No native operations: {self.reason}. {CONSEQUENCE} {self.cure}".rstrip(), *lines])

@@ -21,7 +21,7 @@ def test_no_compiler_on_the_path(fresh, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotBuilt, match="neither g\\+\\+ nor clang\\+\\+") as caught:
         find_compiler()
-    assert "Sparse layers take stock operations instead" in str(caught.value)
+    assert "Sparse layers and dense blocks take stock operations instead" in str(caught.value)
     assert "apt-get install g++" in str(caught.value)
 
 

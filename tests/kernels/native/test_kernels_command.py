@@ -70,7 +70,7 @@ def test_no_compiler(fresh, tensorflow, tmp_path, monkeypatch, capsys):
     assert rows(capsys.readouterr().out)["compiler"].startswith("none: there is no C++ compiler on the path")
     assert main(["kernels", "--build"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("keras-sparse kernels: error: No native sparse product: there is no C++ compiler")
+    assert message.startswith("keras-sparse kernels: error: No native operations: there is no C++ compiler")
     assert len(message.splitlines()) == 1
 
 
