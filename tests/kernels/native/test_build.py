@@ -111,7 +111,7 @@ def test_a_failure_is_remembered_until_the_cache_is_emptied(sources, fresh, fram
             build.library_path(framework)
     assert counted() == 1
     message = str(caught.value)
-    assert "failed (exit code 1) at operations.cc. Sparse layers and dense blocks take stock operations instead" in message
+    assert "failed (exit code 1) at operations.cc. Sparse layers and dense blocks take stock operations" in message
     assert "KERAS_SPARSE_NATIVE=0" in message
     assert "operations.cc:1:1: error:" in message
     assert os.listdir(fresh) == ["lock"]  # nothing half done
