@@ -10,7 +10,7 @@ from shared_runs import SCRIPT, arguments, check_same
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
-NAMES = ["prune", "rewire", "convolutions", "long"]
+NAMES = ["prune", "convolutions", "long"]
 SHARDED = """
 shardings = {}
 from keras_sparse.distribution.jax import WholeBatches
@@ -39,17 +39,17 @@ def alone(tmp_path_factory):
 def test_four_devices_train_what_one_trains(alone, tmp_path):
     script = SHARDED + SCRIPT + "print(shardings)"
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    (output,) = finish(start(script, "jax", *arguments(tmp_path, NAMES[:3], "'data_parallel'"), **flags))
-    assert output.count("4 devices, with XLA") == 3
+    (output,) = finish(start(script, "jax", *arguments(tmp_path, NAMES[:2], "'data_parallel'"), **flags))
+    assert output.count("4 devices, with XLA") == 2
     assert "False: 8" in output  # of 32 images each device has its part
-    check_same(tmp_path, alone, NAMES[:3])
+    check_same(tmp_path, alone, NAMES[:2])
 
 
 def test_two_processes_train_what_one_device_trains(alone, tmp_path):
-    first, second = finish(*(start(SCRIPT, "jax", *arguments(tmp_path, NAMES[:3], code)) for code in strategies()))
-    assert first.count("2 devices in 2 processes, with XLA") == 3
-    assert not second
-    check_same(tmp_path, alone, NAMES[:3])
+    first, second = finish(*(start(SCRIPT, "jax", *arguments(tmp_path, NAMES[:1], code)) for code in strategies()))
+    assert "2 devices in 2 processes, with XLA" in first
+    assert "epoch" not in second  # rank 0 speaks, and writes
+    check_same(tmp_path, alone, NAMES[:1])
 
 
 def test_a_lost_process_ends_the_other_and_the_run_goes_on(alone, tmp_path):
