@@ -9,6 +9,7 @@ from keras_sparse import checks, schedules
 from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.callbacks.clock import Clock, optimizer_count
 from keras_sparse.callbacks.slots import forget, slots, works_weight_by_weight
+from keras_sparse.distribution import check_compiled
 from keras_sparse.layers.kernel_connections import moved
 from keras_sparse.transforms.mask_in_place import excluded_layers, mask_in_place
 
@@ -51,6 +52,7 @@ class MovesConnections(keras.callbacks.Callback):
         mask_in_place(model, self.exclude, owner=type(self).__name__)
 
     def on_train_begin(self, logs=None):
+        check_compiled(self.model)
         self._clock = None
         self._has_news = False  # an update that the clock has not written down in all layers
         self._check_built()

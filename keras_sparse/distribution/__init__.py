@@ -11,6 +11,7 @@ normalisation goes by the moments of the whole batch: one device or eight, the s
 from keras_sparse.distribution.data_parallel import DataParallel
 from keras_sparse.distribution.lost_process import LostProcessError
 from keras_sparse.distribution.mirrored import Mirrored, check_compiled
+from keras_sparse.distribution.model_parallel import ModelParallel
 from keras_sparse.distribution.multi_worker import MultiWorker
 from keras_sparse.distribution.strategy import Strategy, check_backend
 from keras_sparse.registry import Registry
@@ -37,6 +38,7 @@ __all__ = [
     "DataParallel",
     "LostProcessError",
     "Mirrored",
+    "ModelParallel",
     "MultiWorker",
     "Strategy",
     "check_compiled",

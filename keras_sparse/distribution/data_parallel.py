@@ -47,14 +47,19 @@ class DataParallel(Strategy):
 
     def start(self):
         if self._distribution is None:
-            from keras_sparse.distribution.jax import WholeBatches, join
+            from keras_sparse.distribution.jax import join
 
             join(self)
-            self._distribution = WholeBatches(self)
+            self._distribution = self._distributed()
+
+    def _distributed(self):
+        from keras_sparse.distribution.jax import CopiedLayers
+
+        return CopiedLayers(self)
 
     @property
     def replicas(self):
-        return self._distribution.device_mesh.devices.size
+        return self._distribution.parts
 
     def scope(self):
         return self._distribution.scope()

@@ -43,18 +43,20 @@ def chosen_devices(strategy):
     return [f"{device.platform}:{device.id}" for devices in by_process for device in devices]
 
 
-class WholeBatches(keras.distribution.DataParallel):
-    """Data parallelism for batches of any size."""
+class AnyBatches:
+    """What a `keras.distribution.Distribution` needs for batches that do not divide."""
 
-    def __init__(self, strategy):
-        super().__init__(devices=chosen_devices(strategy), auto_shard_dataset=False)
+    @property
+    def parts(self):
+        """Integer, in how many parts a batch is computed."""
+        return self.device_mesh.shape[0]
 
     def distribute(self, data):
         """The arrays of the whole batch, from what this process has of it."""
         if isinstance(data, dict):  # of `marked`
             return self._arrays(data["batch"], data["whole"])
         count = keras.tree.flatten(data)[0].shape[0]
-        return self._arrays(data, whole=count % self.device_mesh.devices.size)
+        return self._arrays(data, whole=count % self.parts)
 
     def _arrays(self, data, whole):
         axes = () if whole else (self.batch_dim_name,)
@@ -64,13 +66,42 @@ class WholeBatches(keras.distribution.DataParallel):
         )
 
 
+class CopiedLayers(AnyBatches, keras.distribution.DataParallel):
+    """All variables on all devices."""
+
+    def __init__(self, strategy):
+        super().__init__(devices=chosen_devices(strategy), auto_shard_dataset=False)
+
+
+class WideLayersApart(AnyBatches, keras.distribution.ModelParallel):
+    """The wide ones of the variables divided along their last axis."""
+
+    def __init__(self, strategy):
+        devices, columns = chosen_devices(strategy), strategy.model_devices
+        if len(devices) % columns:
+            hint = "Each row of the grid has so many."
+            raise checks.error("model_devices", strategy, f"a divisor of the {len(devices)} devices", columns, hint)
+        mesh = keras.distribution.DeviceMesh((len(devices) // columns, columns), ["batch", "model"], devices)
+        super().__init__(
+            layout_map=keras.distribution.LayoutMap(mesh), batch_dim_name="batch", auto_shard_dataset=False
+        )
+        self._columns, self._minimum = columns, strategy.minimum
+
+    def get_variable_layout(self, variable):
+        axes = [None] * len(variable.shape)
+        width = variable.shape[-1] if axes else 0
+        if width >= self._minimum and width % self._columns == 0:
+            axes[-1] = "model"
+        return keras.distribution.TensorLayout(axes, self.device_mesh)
+
+
 @contextlib.contextmanager
 def distributing_each_batch():
-    """While this lasts, Keras asks `WholeBatches` how to distribute each batch, instead of only for the first."""
+    """While this lasts, Keras asks `AnyBatches` how to distribute each batch, instead of only for the first."""
     original = JAXEpochIterator._get_distributed_iterator
 
     def batches(self, distribution):
-        if not isinstance(distribution, WholeBatches):
+        if not isinstance(distribution, AnyBatches):
             return original(self, distribution)
         return map(distribution.distribute, self.data_adapter.get_jax_iterator())
 

@@ -1,5 +1,7 @@
 """Several devices of one machine, with TensorFlow."""
 
+import keras
+
 from keras_sparse import checks
 from keras_sparse.datasets.part import Part
 from keras_sparse.distribution.strategy import Strategy
@@ -61,12 +63,14 @@ def check_compiled(model):
     """Refuses what Keras cannot do on several replicas of `tf.distribute`, and fails at in the midst of `fit`.
 
     Args:
-        model: Compiled Keras model.
+        model: Compiled Keras model, on replicas if it was made in the scope of a strategy that has some.
 
     Raises:
         ValueError: If it was compiled with `steps_per_execution`, `jit_compile=True`, or an optimizer with
             `gradient_accumulation_steps`.
     """
+    if keras.backend.backend() != "tensorflow" or model.distribute_strategy.num_replicas_in_sync == 1:
+        return
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     for argument, value, allowed in (
         ("steps_per_execution", model.steps_per_execution, 1),

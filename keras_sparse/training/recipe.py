@@ -20,6 +20,9 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 class Recipe:
     """A training run as a value: equal recipes train equal models.
 
+    On one device or several: `batch_size` is that of the whole batch, which the devices share, `learning_rate` is the
+    one for it, and batch normalisation goes by its moments.
+
     Attributes:
         model: Name in `applications.list_models()`; or the file of a saved model, `*.keras`, to go on with.
         model_arguments: Dictionary for its constructor, of what JSON can hold; classes and input shape come from the

@@ -17,7 +17,7 @@ RECIPES = {
     "rewire": {**MLP, "sparsify": {"sparsity": 0.8}, "rewire": {"grow": "gradient", "drop": 0.4, "frequency": 2}},
     "densify": {**MLP, "sparsify": {"sparsity": 0.9}, "densify": {"initial": 0.1, "period": 3}},
     "half": {**MLP, "prune": {"sparsity": 0.9}, "precision": "mixed_float16"},
-    "long": {**MLP, "epochs": 12, "sparsify": {"sparsity": 0.8}, "rewire": {"grow": "random", "frequency": 5}},
+    "long": {**MLP, "epochs": 8, "sparsify": {"sparsity": 0.8}, "rewire": {"grow": "random", "frequency": 5}},
     # Dense blocks, unrolled and as loops. The last batch is of nine images.
     "convolutions": {**NET, "model_arguments": {"depth": 10, "growth_rate": 4}, "sparsify": {"sparsity": 0.5}},
     "loops": {**NET, "model_arguments": {"depth": 13, "growth_rate": 4, "bottleneck": True, "loop": True}},
