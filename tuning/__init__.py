@@ -1,8 +1,18 @@
-"""KerasTuner search spaces over the constructors. Needs KerasTuner, which `import keras_sparse` does not load.
+"""Search spaces over the constructors, and the search of recipes. Needs KerasTuner, which `import keras_sparse` does
+not load.
 
->>> space = keras_sparse.tuning.HyperSparseNet(input_shape=(16, 16, 1), classes=10, depth=[16, 22])
->>> tuner = keras_tuner.RandomSearch(space, objective="val_accuracy", max_trials=4)
+>>> space = keras_sparse.tuning.HyperSparseNet((16, 16, 1), 10, depth=[16, 22], max_connected_parameters=200_000)
+>>> print(keras_sparse.tuning.search(space, "runs/search", trials=20))
+
+The spaces are KerasTuner's `HyperModel`s, and its own tuners take them. There a network over the budget is a failed
+trial, and three of them in a row end the search, unless `max_consecutive_failed_trials` says otherwise.
+
+>>> tuner = keras_tuner.RandomSearch(space, objective="val_accuracy", max_trials=4, max_consecutive_failed_trials=None)
 >>> tuner.search(images, labels, validation_split=0.1, epochs=2)
+
+What KerasTuner 1.4 leaves open, `search` closes: a grid search that was killed starts at its end, a Bayesian one draws
+anew and may repeat itself, a seed of 0 is none, errors of workers do not reach the chief, a chief whose worker died
+never ends, a worker whose chief died waits for an hour, and files may be half written.
 """
 
 from keras_sparse.registry import Registry

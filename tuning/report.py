@@ -17,7 +17,7 @@ COLUMNS = (
 
 def results_table(result):
     """The trials of a `SearchResult` as text: trained ones first, best score first; then why others failed."""
-    fronts = {size: {trial.name for trial in pareto_front(result.trials, size)} for size in SIZES}
+    fronts = _fronts(result)
     trained = sorted((trial for trial in result.trials if trial.scores), key=lambda trial: -trial.score)
     titles = ("trial", "network", "on front", "validation", "test", "parameters", "MACs", "epochs", "seconds", "score")
     rows = [
@@ -36,19 +36,24 @@ def results_table(result):
         for trial in trained
     ]
     lines = [text_table(titles, rows, words=(None, None, None))]
-    failed = [trial for trial in result.trials if trial.error]
-    for trial in failed:
-        lines.append(textwrap.fill(f"trial {trial.name} failed: {trial.words()}: {trial.error}", 120))
+    for trial in result.trials:
+        if trial.error:
+            lines.append(textwrap.fill(f"trial {trial.name} failed: {trial.words()}: {trial.error}", 120))
     notes = ["p, m: none is as accurate with fewer parameters, or multiply-adds. *: ended early, as hopeless."]
     if result.refused:
         notes.append(f"{result.refused} proposals were over the budget, and not trained.")
     return "\n".join([*lines, *notes])
 
 
+def _fronts(result):
+    """`{size: names of the trials that are worth it}`."""
+    return {size: {trial.name for trial in pareto_front(result.trials, size)} for size in SIZES}
+
+
 def trials_csv(result):
     """All trials as CSV, with a column for each hyperparameter, and whether a trial is on a Pareto front."""
     searched = list(dict.fromkeys(name for trial in result.trials for name in trial.values))
-    fronts = {size: {trial.name for trial in pareto_front(result.trials, size)} for size in SIZES}
+    fronts = _fronts(result)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *(f"on_front_{size}" for size in SIZES), *searched, "error"])

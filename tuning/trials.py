@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import traceback
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from keras_sparse.training.run_folder import RunFolder
 
 TRIALS = "trials"  # the folder of a search in which KerasTuner and the runs keep theirs
 RESULT = "result.json"
+ERROR = "error.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,12 @@ class Trial:
         )
 
     @staticmethod
+    def write_error(folder, error):
+        """Keeps what an exception says, and then where it came from, in the folder of a run."""
+        what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        folder.write_text(ERROR, "\n".join([what, "", *traceback.format_exception(error)]))
+
+    @staticmethod
     def write_result(folder, result, scores):
         """Keeps what a `RunResult` has to show in the folder of its run; returns it as a dictionary."""
         content = {
@@ -107,12 +115,12 @@ class Trial:
     @classmethod
     def read_all(cls, output):
         """The trials of a search, in the order of their numbers."""
-        folders = sorted(file.parent for file in (Path(output) / TRIALS).glob("trial_*/trial.json"))
-        return [cls.read(folder) for folder in folders]
+        trials = [cls.read(file.parent) for file in (Path(output) / TRIALS).glob("trial_*/trial.json")]
+        return sorted(trials, key=lambda trial: int(trial.name))
 
 
 def _error(folder, message):
-    """The last line of an exception, which says what it is."""
-    text = folder.file("error.txt").read_text(encoding="utf-8") if folder.file("error.txt").is_file() else message
-    last = (text or "It failed without a message.").strip().splitlines()[-1]
-    return last.removeprefix("keras_tuner.src.errors.")
+    """What a trial failed of, in a line."""
+    if folder.file(ERROR).is_file():
+        return folder.file(ERROR).read_text(encoding="utf-8").splitlines()[0]
+    return (message or "It failed without a message.").strip().splitlines()[-1]

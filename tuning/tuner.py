@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import time
-import traceback
 from pathlib import Path
 
 import keras
@@ -88,9 +87,9 @@ class RecipeTuner(BaseTuner):
         try:
             with Heartbeat(self.oracle, trial.trial_id) if self._is_worker() else contextlib.nullcontext():
                 result = self._train(trial.hyperparameters, folder)
-        except Exception:
+        except Exception as error:
             # KerasTuner keeps the message, but does not send it from a worker to the chief.
-            folder.write_text("error.txt", traceback.format_exc())
+            Trial.write_error(folder, error)
             raise
         return {"score": max(result["scores"])}
 

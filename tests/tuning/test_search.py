@@ -42,18 +42,18 @@ def found(result):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     output = tmp_path_factory.mktemp("finished") / "search"
-    return small_search(output, trials=6, early_stopping=False, verbose=False)
+    return small_search(output, trials=4, early_stopping=False, verbose=False)
 
 
 def test_result_and_folder(finished):
     assert {path.name for path in finished.output.iterdir()} == {
         "search.json", "trials", "trials.csv", "table.txt", "pareto.png", "best_recipe.json",
     }  # fmt: skip
-    assert len({json.dumps(trial.values) for trial in finished.trials}) == 6
+    assert len({json.dumps(trial.values) for trial in finished.trials}) == 4
     assert {trial.status for trial in finished.trials} == {"completed"}
     assert finished.best.score == max(trial.val_accuracy for trial in finished.trials) == finished.front()[-1].score
     rows = list(csv.DictReader((finished.output / "trials.csv").open(newline="")))
-    assert [row["trial"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
     assert [int(row["parameters"]) for row in rows] == [trial.parameters for trial in finished.trials]
     hidden = [json.loads(row["hidden"])[0] for row in rows]
     assert [int(row["parameters"]) for row in rows] == [256 * n + n + 10 * n + 10 for n in hidden]
@@ -77,7 +77,7 @@ def test_each_trial_is_a_run_that_can_be_reloaded_and_repeated(finished, tmp_pat
 
 
 def test_killed_and_resumed_it_finds_the_same(finished, tmp_path):
-    arguments = {"trials": 6, "early_stopping": False, "resume": True}
+    arguments = {"trials": 4, "early_stopping": False, "resume": True}
     for lines in (0, 2):
         process = start(tmp_path, **arguments)
         for _ in range(lines):
