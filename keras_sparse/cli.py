@@ -4,6 +4,7 @@ keras-sparse train                                    # SparseNet beside DenseNe
 keras-sparse prune runs/first/best.keras --to 0.9
 keras-sparse export runs/first/best.keras --output exported
 keras-sparse profile --model resnet --depth 56
+keras-sparse study --list                             # tables and figures of the papers
 keras-sparse models
 keras-sparse topologies --fan-in 784 --fan-out 300
 keras-sparse kernels                                  # how sparse products are computed here
@@ -15,7 +16,7 @@ import sys
 
 from keras_sparse import __version__
 from keras_sparse._quiet_start import interrupt_as_usual
-from keras_sparse.commands import export, kernels, models, profile, prune, topologies, train
+from keras_sparse.commands import export, kernels, models, profile, prune, study, topologies, train
 from keras_sparse.commands.error_words import in_command_words
 from keras_sparse.kernels.native.not_built import NotBuilt
 
@@ -42,6 +43,7 @@ def main(argv=None):
         return 2
     except KeyboardInterrupt:
         hint = f" Go on with --resume --output {arguments.output}" if arguments.command in ("train", "prune") else ""
+        hint = " Go on with the same command." if arguments.command == "study" else hint
         print(f"\nkeras-sparse {arguments.command}: interrupted.{hint}", file=sys.stderr)
         return 130
 
@@ -54,7 +56,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, prune, export, profile, models, topologies, kernels):
+    for command in (train, prune, export, profile, study, models, topologies, kernels):
         command.add(commands)
     return parser
 
