@@ -7,11 +7,14 @@ or `keras-sparse study complexity --scale smoke`. A study is one file; `docs/stu
 
 from keras_sparse.registry import Registry
 from keras_sparse.studies.complexity import Complexity
+from keras_sparse.studies.connectivity import Connectivity
 from keras_sparse.studies.counts import Counts
 from keras_sparse.studies.run_study import run_study
+from keras_sparse.studies.snn_topologies import SnnTopologies
 from keras_sparse.studies.study import SCALES, Study
+from keras_sparse.studies.weight_statistics import WeightStatistics
 
-STUDIES = Registry("study", [Complexity, Counts])
+STUDIES = Registry("study", [Complexity, Connectivity, Counts, SnnTopologies, WeightStatistics])
 
 
 def list_studies():
@@ -19,7 +22,7 @@ def list_studies():
 
     Example:
         >>> list_studies()[:2]
-        ['complexity', 'counts']
+        ['complexity', 'connectivity']
     """
     return STUDIES.names()
 

@@ -80,7 +80,7 @@ def _results(name, scale, data_dir, pieces, jobs):
         for piece, arguments in pieces.items():
             yield piece, _run_piece(name, scale, data_dir, arguments)
         return
-    with _environment(ONE_THREAD):
+    with one_thread_each():
         # Processes of their own, not forks: TensorFlow does not survive one.
         executor = concurrent.futures.ProcessPoolExecutor(min(jobs, len(pieces)), multiprocessing.get_context("spawn"))
         try:
@@ -113,14 +113,15 @@ def _default_jobs(scale):
 
 
 @contextlib.contextmanager
-def _environment(variables):
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+def one_thread_each():
+    """While it lasts, processes that are started compute on one core each."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
         for name, value in before.items():
             if value is None:
-                os.environ.pop(name, None)
+                del os.environ[name]
             else:
                 os.environ[name] = value
