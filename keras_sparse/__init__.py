@@ -74,6 +74,7 @@ __all__ = [
     "shrink",
     "sparsify",
     "strip",
+    "studies",
     "topologies",
     "training",
     "transforms",
@@ -83,9 +84,10 @@ __all__ = [
 
 
 def __getattr__(name):
-    # The search spaces are KerasTuner classes, and importing KerasTuner takes longer than all the rest.
-    if name == "tuning":
-        return importlib.import_module("keras_sparse.tuning")
+    # The search spaces are KerasTuner classes, and importing KerasTuner takes longer than all the rest; nothing else
+    # needs the studies.
+    if name in ("studies", "tuning"):
+        return importlib.import_module(f"keras_sparse.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

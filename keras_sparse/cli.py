@@ -5,6 +5,7 @@ keras-sparse prune runs/first/best.keras --to 0.9
 keras-sparse export runs/first/best.keras --output exported
 keras-sparse search --trials 20 --max-parameters 200k # networks that are worth their size, under three minutes
 keras-sparse profile --model resnet --depth 56
+keras-sparse study --list                             # tables and figures of the papers
 keras-sparse models
 keras-sparse topologies --fan-in 784 --fan-out 300
 keras-sparse kernels                                  # how sparse products are computed here
@@ -16,7 +17,7 @@ import sys
 
 from keras_sparse import __version__
 from keras_sparse._quiet_start import interrupt_as_usual
-from keras_sparse.commands import export, kernels, models, profile, prune, search, topologies, train
+from keras_sparse.commands import export, kernels, models, profile, prune, search, study, topologies, train
 from keras_sparse.commands.error_words import in_command_words
 from keras_sparse.distribution import LostProcessError
 from keras_sparse.kernels.native.not_built import NotBuilt
@@ -47,11 +48,11 @@ def main(argv=None):
         print(f"keras-sparse {arguments.command}: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = (
-            f" Go on with --resume --output {arguments.output}"
-            if arguments.command in ("train", "prune", "search")
-            else ""
-        )
+        hint = ""
+        if arguments.command in ("train", "prune", "search"):
+            hint = f" Go on with --resume --output {arguments.output}"
+        elif arguments.command == "study":
+            hint = " Go on with the same command."
         print(f"\nkeras-sparse {arguments.command}: interrupted.{hint}", file=sys.stderr)
         return 130
 
@@ -64,7 +65,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, prune, export, search, profile, models, topologies, kernels):
+    for command in (train, prune, export, search, profile, study, models, topologies, kernels):
         command.add(commands)
     return parser
 

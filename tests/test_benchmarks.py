@@ -19,6 +19,7 @@ SMALLEST = {
     "masked_training": ["--quick", "--case", "dense-512", "--optimizer", "adam"],
     "models": ["--quick", "--steps", "3"],
     "pipeline": ["--quick"],
+    "stack": ["--quick"],
     "steady": ["--quick"],
 }
 

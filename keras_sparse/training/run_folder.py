@@ -84,12 +84,16 @@ class RunFolder:
         return json.loads(self.file("recipe.json").read_text(encoding="utf-8")).get("data_dir")
 
     def write_history(self, rows):
+        self.write_rows("history.csv", rows)
+
+    def write_rows(self, name, rows):
+        """Dictionaries with the same keys as a CSV file."""
         text = io.StringIO()
         if rows:
             writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        self.write_text("history.csv", text.getvalue())
+        self.write_text(name, text.getvalue())
 
     def read_history(self):
         """The rows of `write_history`, all strings; an empty list if none was written."""

@@ -1,0 +1,30 @@
+"""Tables and figures of the papers, each from one command: what was claimed beside what comes out here.
+
+>>> print(run_study("complexity", scale="smoke", output="runs/complexity"))
+
+or `keras-sparse study complexity --scale smoke`. A study is one file; `docs/studies.md` has results.
+"""
+
+from keras_sparse.registry import Registry
+from keras_sparse.studies.complexity import Complexity
+from keras_sparse.studies.connectivity import Connectivity
+from keras_sparse.studies.counts import Counts
+from keras_sparse.studies.run_study import run_study
+from keras_sparse.studies.snn_topologies import SnnTopologies
+from keras_sparse.studies.study import SCALES, Study
+from keras_sparse.studies.weight_statistics import WeightStatistics
+
+STUDIES = Registry("study", [Complexity, Connectivity, Counts, SnnTopologies, WeightStatistics])
+
+
+def list_studies():
+    """Names of the studies, sorted.
+
+    Example:
+        >>> list_studies()[:2]
+        ['complexity', 'connectivity']
+    """
+    return STUDIES.names()
+
+
+__all__ = ["SCALES", "STUDIES", "Study", "list_studies", "run_study"]

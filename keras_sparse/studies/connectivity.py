@@ -1,0 +1,86 @@
+"""Connectivity of the graph between inputs and hidden units against accuracy."""
+
+import math
+
+import numpy as np
+
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+
+MEASURES = ("algebraic connectivity", "spectral gap")
+WIDTH = 1.96  # standard deviations to either side hold 95%
+
+
+class Connectivity(SnnSweep):
+    """Algebraic connectivity and spectral gap of the first layer's graph against accuracy."""
+
+    paper = "Bourely et al., 2017, Fig. 5"
+    claim = (
+        "Connectivity differs between constructions, most where they are sparse, and correlates highly with accuracy."
+    )
+    published = ("A figure without numbers, and no coefficient.",)
+
+    def table(self, rows):
+        titles = ("hidden units", "construction", "degree", *MEASURES, "accuracy")
+        cells = []
+        for (variant, construction, degree), group in by(rows, "variant", "construction", "degree").items():
+            mean, error = spread([row["accuracy"] for row in group])
+            values = [f"{spread([row[measure] for row in group])[0]:.3g}" for measure in MEASURES]
+            cells.append((variant, construction, f"{degree:.1%}", *values, f"{100 * mean:.2f} ± {100 * error:.2f}"))
+        return titles, cells
+
+    def findings(self, rows):
+        lines = []
+        for (variant,), group in by(rows, "variant").items():
+            for measure in MEASURES:
+                lines.append(f"{variant}: {_in_words(measure, 'all sparse networks', _sparse(group))}")
+            for (degree,), some in by(_sparse(group), "degree").items():
+                lines.append(f"{variant}: {_in_words(MEASURES[0], f'networks of {degree:.1%}', some)}")
+        return lines
+
+    def plot(self, rows):
+        from matplotlib.figure import Figure
+
+        variants = by(rows, "variant")
+        figure = Figure(figsize=(4.2 * len(variants), 7.6), layout="constrained")
+        grid = figure.subplots(len(MEASURES), len(variants), squeeze=False)
+        for measure, line in zip(MEASURES, grid, strict=True):
+            for axes, ((variant,), group) in zip(line, variants.items(), strict=True):
+                for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
+                    points = [row for row in group if row["construction"] == construction]
+                    x, y = ([row[column] for row in points] for column in (measure, "accuracy"))
+                    axes.plot(x, y, "o", color=f"C{i}", markersize=4, label=construction)
+                axes.set_xscale("symlog", linthresh=0.1)
+                axes.set_xlabel(measure)
+                axes.set_title(f"hidden {variant}")
+                axes.grid(alpha=0.3)
+            line[0].set_ylabel("test accuracy")
+        grid[0][-1].legend(fontsize=7)
+        return figure
+
+
+def rank_correlation(x, y):
+    """Spearman's coefficient with its 95% confidence interval, `(coefficient, low, high)`; NaNs without an order.
+
+    The interval is Fisher's, with the variance of Bonett and Wright, 2000.
+    """
+    from scipy.stats import rankdata
+
+    if len(x) < 4 or len(set(x)) < 2 or len(set(y)) < 2:
+        return (math.nan,) * 3
+    coefficient = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    middle = math.atanh(np.clip(coefficient, -1 + 1e-12, 1 - 1e-12))
+    half = WIDTH * math.sqrt((1 + coefficient**2 / 2) / (len(x) - 3))
+    return coefficient, math.tanh(middle - half), math.tanh(middle + half)
+
+
+def _in_words(measure, which, rows):
+    coefficient, low, high = rank_correlation([row[measure] for row in rows], [row["accuracy"] for row in rows])
+    if math.isnan(coefficient):
+        return f"{measure} of {which} does not differ, or there are too few of them."
+    return (
+        f"rank correlation of {measure} and accuracy, {which} ({len(rows)}): {coefficient:.2f} [{low:.2f}, {high:.2f}]."
+    )
+
+
+def _sparse(rows):
+    return [row for row in rows if row["construction"] != DENSE]

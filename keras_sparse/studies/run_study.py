@@ -1,0 +1,127 @@
+"""Does the pieces of a study, on all cores, and goes on where it stopped."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import sys
+import time
+
+import keras
+
+from keras_sparse import checks
+from keras_sparse.studies.study_folder import PIECE, StudyFolder
+
+# Of the libraries that compute: processes that each take one core disturb each other the least.
+ONE_THREAD = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+)
+
+
+def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
+    """Runs a study, or what is left of it, and writes rows, table and figure.
+
+    The rows of a piece are in `rows.csv` as soon as it is done. Called again with the same folder, the study goes on
+    with the pieces that are missing; what it finds is the same, however often it was stopped.
+
+    Args:
+        name: Name in `STUDIES`.
+        scale: "smoke", "cpu" or "full".
+        output: Folder to write.
+        data_dir: Folder of the TFDS data sets; see `datasets.load`.
+        jobs: Integer >= 1, processes that work side by side, each on one core. A single one runs in this process, with
+            all cores: the default at the smallest scale, and with a GPU or TPU; else there is one for each core.
+        verbose: Boolean, print a line for each piece, with the time left.
+
+    Returns:
+        The report, a string of Markdown; what `table.md` holds.
+
+    Raises:
+        ValueError: If an argument is none of these, or the folder holds another study.
+        FileNotFoundError: If a data set is not prepared.
+
+    Example:
+        >>> print(run_study("complexity", "smoke", "runs/complexity"))
+    """
+    from keras_sparse.studies import STUDIES
+
+    study = STUDIES.lookup(name, "run_study")(scale)
+    jobs = _default_jobs(scale) if jobs is None else checks.integer("jobs", jobs, "run_study", minimum=1)
+    folder = StudyFolder(output, study, name, data_dir)
+    rows = folder.read_rows()
+    done = {row[PIECE] for row in rows}
+    pieces = study.pieces()
+    left = {piece: arguments for piece, arguments in pieces.items() if piece not in done}
+    began = time.monotonic()
+    for number, (piece, found) in enumerate(_results(name, scale, data_dir, left, jobs), start=1):
+        rows += [{PIECE: piece, **row} for row in found]
+        rows.sort(key=lambda row: list(pieces).index(row[PIECE]))
+        folder.write_rows(rows)
+        if verbose:
+            seconds = (time.monotonic() - began) / number * (len(left) - number)
+            count = len(pieces) - len(left) + number
+            ending = f", {duration(seconds)} left" if number < len(left) else ""
+            print(f"{name} {scale}: {count}/{len(pieces)} {piece}{ending}", file=sys.stderr, flush=True)
+    folder.write_report(rows)
+    return folder.report(rows)
+
+
+def duration(seconds):
+    """`"1 h 05 min"`, `"4 min 10 s"`, `"9 s"`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _results(name, scale, data_dir, pieces, jobs):
+    """Yields `(piece, rows)` as they are done."""
+    if min(jobs, len(pieces)) < 2:
+        for piece, arguments in pieces.items():
+            yield piece, _run_piece(name, scale, data_dir, arguments)
+        return
+    with one_thread_each():
+        # Processes of their own, not forks: TensorFlow does not survive one.
+        executor = concurrent.futures.ProcessPoolExecutor(min(jobs, len(pieces)), multiprocessing.get_context("spawn"))
+        try:
+            waiting = {
+                executor.submit(_run_piece, name, scale, data_dir, arguments): piece
+                for piece, arguments in pieces.items()
+            }
+            for future in concurrent.futures.as_completed(waiting):
+                yield waiting[future], future.result()
+        except BaseException:
+            # Whoever interrupts does not want to wait for pieces that are under way.
+            for process in list(executor._processes.values()):
+                process.terminate()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _run_piece(name, scale, data_dir, arguments):
+    from keras_sparse.studies import STUDIES
+
+    return STUDIES.lookup(name, "run_study")(scale).run_piece(data_dir, **arguments)
+
+
+def _default_jobs(scale):
+    # Processes take longer to start than what they would have to do at the smallest scale.
+    if scale == "smoke" or any(not device.startswith("cpu") for device in keras.distribution.list_devices()):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def one_thread_each():
+    """While it lasts, processes that are started compute on one core each."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

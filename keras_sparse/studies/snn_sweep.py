@@ -1,0 +1,153 @@
+"""The networks of the SNN paper, trained many at once: what three of its studies look at."""
+
+import itertools
+import math
+
+import numpy as np
+
+from keras_sparse import topologies
+from keras_sparse.analysis import graph_report
+from keras_sparse.datasets import load
+from keras_sparse.studies.study import Study
+
+# As this package names them, and as the paper does.
+CONSTRUCTIONS = {
+    "random_edge": "random edge",
+    "random_rotating": "random rotating",
+    "expander": "random d-regular expander",
+    "rotating": "regular rotating",
+    "long_short_rotating": "long-short rotating",
+    "fibonacci_rotating": "Fibonacci rotating",
+}
+DENSE = "dense"
+DROPOUT = {"input_dropout": 0.2, "dropout": 0.5}
+
+# name -> (hidden units, dropout); the last two are for digits of 16 x 16 pixels
+VARIANTS = {
+    "300": ((300,), False),
+    "100": ((100,), False),
+    "500": ((500,), False),
+    "300, dropout": ((300,), True),
+    "500-300": ((500, 300), False),
+    "32": ((32,), False),
+    "32, dropout": ((32,), True),
+}
+PUBLISHED = ("300", "100", "500", "300, dropout", "500-300")
+_WEIGHTS = {"standard deviation": np.std, "minimum": np.min, "maximum": np.max}
+
+
+class SnnSweep(Study):
+    """Networks of the paper by construction, degree, size and seed; a study says what to make of them.
+
+    A piece is all networks of one variant and seed, trained as one stack. Pieces of the three studies are the same:
+    the rows of one may be copied to the folder of another, which then has nothing left to train.
+    """
+
+    protocol = (
+        "MNIST, networks 784-h-10 and 784-500-300-10, sigmoids, mean squared error, Glorot's normal for the dense "
+        "layer, Nesterov momentum 0.9, batches of 32, test accuracy after the last epoch. Each unit has the same "
+        "fraction of connections to the next hidden layer, rounded up; the classes read all units of the last hidden "
+        "layer. Dropout is 0.2 of the inputs and 0.5 of hidden units. Images have mean 0 and deviation 1. All "
+        "networks of a variant and a seed see the same batches. The paper trains 50 epochs at a rate of 0.01, `cpu` "
+        "scale 4 epochs at 0.125, which is as far in fewer, longer steps."
+    )
+    scales = {  # noqa: RUF012
+        "smoke": {
+            "dataset": "digits", "examples": 400, "epochs": 8, "learning_rate": 0.5, "degrees": (0.05, 0.3),
+            "variants": ("32", "32, dropout"), "seeds": (0, 1),
+        },
+        "cpu": {
+            "dataset": "mnist", "examples": None, "epochs": 4, "learning_rate": 0.125,
+            "degrees": (0.01, 0.03, 0.1, 0.3), "variants": PUBLISHED, "seeds": (0, 1, 2),
+        },
+        "full": {
+            "dataset": "mnist", "examples": None, "epochs": 50, "learning_rate": 0.01,
+            "degrees": (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7), "variants": PUBLISHED,
+            "seeds": tuple(range(10)),
+        },
+    }  # fmt: skip
+
+    def pieces(self):
+        # Seed by seed: a study that is stopped has some of everything.
+        return {
+            f"{variant}, seed {seed}": {"variant": variant, "seed": seed}
+            for seed in self.settings["seeds"]
+            for variant in self.settings["variants"]
+        }
+
+    def run_piece(self, data_dir, variant, seed):
+        from keras_sparse.training import train_stack
+
+        settings = self.settings
+        dataset = load(settings["dataset"], data_dir, validation_fraction=0.0, examples=settings["examples"])
+        hidden, has_dropout = VARIANTS[variant]
+        sizes = (math.prod(dataset.image_shape), *hidden, dataset.classes)
+        designs = [*itertools.product(CONSTRUCTIONS, settings["degrees"]), (DENSE, 1.0)]
+        stack = train_stack(
+            [layout(*design, sizes, seed) for design in designs],
+            dataset,
+            settings["epochs"],
+            learning_rate=settings["learning_rate"],
+            seed=seed,
+            **(DROPOUT if has_dropout else {}),
+        )
+        return [
+            {
+                "variant": variant,
+                "construction": construction,
+                "degree": degree,
+                "seed": seed,
+                "accuracy": stack.accuracies[index],
+                **self._of_first_layer(stack, index),
+            }
+            for index, (construction, degree) in enumerate(designs)
+        ]
+
+    @staticmethod
+    def _of_first_layer(stack, index):
+        """Connectivity of its graph, and the distribution of its weights after training."""
+        report = graph_report(stack.networks[index].layers[0])
+        values, _ = stack.weights(index)[0]
+        return {
+            "connections": report.connections,
+            "algebraic connectivity": report.algebraic_connectivity,
+            "spectral gap": report.spectral_gap,
+            **{name: float(function(values)) for name, function in _WEIGHTS.items()},
+        }
+
+
+def layout(construction, fraction, sizes, seed):
+    """A `Layout` in which each unit is connected to `ceil(fraction * units)` of the next hidden layer.
+
+    Args:
+        construction: Name in `CONSTRUCTIONS`, or "dense".
+        fraction: Number in (0, 1].
+        sizes: Sequence of integers: inputs, hidden units, classes.
+        seed: Integer >= 0, of the graph and of the initial weights.
+    """
+    from keras_sparse.training import Layout
+
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        if construction == DENSE or index == len(sizes) - 2:
+            layers.append(topologies.Connections.from_mask(np.ones((fan_in, fan_out), bool)))
+        else:
+            topology = topologies.TOPOLOGIES.lookup(construction, "layout")
+            degree = max(1, math.ceil(fraction * fan_out - 1e-9))
+            # Two layers of one network are not to be drawn alike.
+            layers.append(topology(out_degree=degree, seed=len(sizes) * seed + index).connections(fan_in, fan_out))
+    return Layout(layers, seed)
+
+
+def by(rows, *columns):
+    """Dictionary from the values of these columns to their rows, in the order of the rows."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
+
+
+def spread(values):
+    """`(mean, standard error of it)`; the error is 0 for a single value."""
+    values = np.asarray(values, float)
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -1,0 +1,103 @@
+"""Accuracy of six constructions against their degree."""
+
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+
+
+class SnnTopologies(SnnSweep):
+    """Accuracy of the six constructions of the SNN paper against degree, with sizes, dropout and a second layer."""
+
+    paper = "Bourely et al., 2017, Figs. 1 to 4"
+    claim = (
+        "Accuracy does not drop steeply until well below 10% of the connections remain; regular and Fibonacci rotating "
+        "networks exceed dense ones at medium sparsity, also with dropout and with two hidden layers; of few "
+        "connections, Fibonacci makes the best use."
+    )
+    published = (
+        "The figures print no numbers. The one in the text: 784-500-300-10 with 30% of the connections is 0.15 points "
+        "above dense.",
+    )
+
+    def table(self, rows):
+        titles = ["hidden units", "construction", *(f"{degree:.1%}" for degree in self._degrees(rows))]
+        cells = []
+        for (variant, construction), group in by(rows, "variant", "construction").items():
+            found = by(group, "degree")
+            values = [found.get((degree,)) for degree in self._degrees(rows)]
+            cells.append([variant, construction, *(percent(one, "accuracy") if one else "" for one in values)])
+        return titles, cells
+
+    def findings(self, rows):
+        lines = []
+        for (variant,), group in by(rows, "variant").items():
+            gaps = {}
+            for (construction, degree), some in by(group, "construction", "degree").items():
+                if construction != DENSE:
+                    gaps[construction, degree] = spread(_above_dense(some, group))
+            degrees = [degree for degree in self._degrees(rows) if degree < 1]
+            best = {degree: max(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
+            worst = {degree: min(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
+            lines.append(
+                f"{variant}: above dense, in points, best and worst construction at "
+                + "; ".join(
+                    f"{degree:.1%}: {best[degree]} {points(*gaps[best[degree], degree])}, {worst[degree]} "
+                    f"{points(*gaps[worst[degree], degree])}"
+                    for degree in degrees
+                )
+                + "."
+            )
+            exceeding = [one for one, (mean, error) in gaps.items() if mean > 2 * error > 0]
+            lines.append(
+                f"{variant}: above dense by more than two standard errors: "
+                + (", ".join(f"{construction} at {degree:.1%}" for construction, degree in exceeding) or "none")
+                + "."
+            )
+        return lines
+
+    def plot(self, rows):
+        from matplotlib.figure import Figure
+
+        variants = by(rows, "variant")
+        figure = Figure(figsize=(4.2 * len(variants), 4.2), layout="constrained")
+        panels = figure.subplots(1, len(variants), squeeze=False)[0]
+        for axes, ((variant,), group) in zip(panels, variants.items(), strict=True):
+            for i, construction in enumerate(CONSTRUCTIONS):
+                found = by([row for row in group if row["construction"] == construction], "degree")
+                means, errors = zip(
+                    *(spread([row["accuracy"] for row in some]) for some in found.values()), strict=True
+                )
+                axes.errorbar(
+                    [degree for (degree,) in found], means, errors, color=f"C{i}", marker="o", markersize=4,
+                    capsize=2, linewidth=1, label=CONSTRUCTIONS[construction],
+                )  # fmt: skip
+            mean, error = spread([row["accuracy"] for row in group if row["construction"] == DENSE])
+            axes.axhline(mean, color="0.3", linewidth=1, linestyle="--", label="dense")
+            axes.axhspan(mean - error, mean + error, color="0.3", alpha=0.15)
+            if variant == "500-300":
+                axes.plot(0.3, mean + 0.0015, "k*", label="published: dense + 0.15 points")
+            axes.set_xscale("log")
+            axes.set_xlabel("fraction of connections")
+            axes.set_title(f"hidden {variant}")
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel("test accuracy")
+        panels[-1].legend(fontsize=8)
+        return figure
+
+    @staticmethod
+    def _degrees(rows):
+        return sorted({row["degree"] for row in rows})
+
+
+def _above_dense(some, group):
+    """Differences to the dense network of the same seed."""
+    dense = {row["seed"]: row["accuracy"] for row in group if row["construction"] == DENSE}
+    return [row["accuracy"] - dense[row["seed"]] for row in some]
+
+
+def percent(rows, column):
+    """`98.12 ± 0.05`: mean and standard error over seeds, in percent."""
+    mean, error = spread([row[column] for row in rows])
+    return f"{100 * mean:.2f} ± {100 * error:.2f}"
+
+
+def points(mean, error):
+    return f"{100 * mean:+.2f} ± {100 * error:.2f}"

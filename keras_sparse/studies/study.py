@@ -1,0 +1,62 @@
+"""The base class of studies: what a paper claims, and how it is looked into."""
+
+from abc import ABC, abstractmethod
+
+from keras_sparse import checks
+
+SCALES = ("smoke", "cpu", "full")
+
+
+class Study(ABC):
+    """One published experiment, cut into pieces that are done one after another, or side by side.
+
+    A subclass says what it is about in class attributes and overrides the methods below. `run_study` does the pieces,
+    keeps their rows, and writes what the rows say.
+
+    Attributes:
+        paper: String, paper, tables and figures.
+        claim: String, what the paper says.
+        protocol: String, what is done, and where it departs from the paper.
+        published: Tuple of strings, what the paper prints that the rows are compared with.
+        scales: Dictionary from "smoke" (embedded data, under a minute), "cpu" (two cores, an hour at most) and "full"
+            (the paper's protocol) to a dictionary of settings.
+
+    Args:
+        scale: One of the three.
+    """
+
+    paper = claim = protocol = ""
+    published = ()
+    scales = {}  # noqa: RUF012
+
+    def __init__(self, scale="smoke"):
+        self.scale = checks.choice("scale", scale, self, SCALES)
+        self.settings = self.scales[self.scale]
+
+    @abstractmethod
+    def pieces(self):
+        """The work: dictionary from the name of a piece to the arguments of `run_piece`, which can be pickled."""
+
+    @abstractmethod
+    def run_piece(self, data_dir, **arguments):
+        """Does one piece.
+
+        Args:
+            data_dir: Folder of the TFDS data sets, or None for the default.
+            **arguments: As `pieces` gives them.
+
+        Returns:
+            Non-empty list of dictionaries with the same keys in all pieces, of strings, numbers and None.
+        """
+
+    @abstractmethod
+    def table(self, rows):
+        """What the rows say: `(titles, list of sequences of strings)`, seeds taken together."""
+
+    @abstractmethod
+    def findings(self, rows):
+        """List of strings: each claim, and whether the rows bear it out."""
+
+    @abstractmethod
+    def plot(self, rows):
+        """A matplotlib figure: ours beside what was published."""

@@ -1,0 +1,93 @@
+"""The files of a study: `study.json`, `rows.csv`, `table.md`, `figure.png`."""
+
+import csv
+import json
+
+from keras_sparse.training.run_folder import RunFolder, absolute, environment
+
+PIECE = "piece"  # the column that says which piece of work a row belongs to
+
+
+class StudyFolder:
+    """Reads and writes the folder of a study; each file is replaced in one step.
+
+    Args:
+        path: Folder, or name for a new one.
+        study: `Study`.
+        data_dir: Folder of the data sets, or None.
+
+    Raises:
+        ValueError: If another study, or the same one with other settings, was begun there.
+    """
+
+    def __init__(self, path, study, name, data_dir=None):
+        self.files = RunFolder(path)
+        self.study = study
+        described = {"study": name, "scale": study.scale, "settings": study.settings}
+        described = json.loads(json.dumps(described))  # tuples become lists, as in the file
+        file = self.files.file("study.json")
+        if file.is_file():
+            begun = json.loads(file.read_text(encoding="utf-8"))
+            differing = [key for key in described if begun.get(key) != described[key]]
+            if differing:
+                raise ValueError(
+                    f"`output` of run_study must be a new folder, or that of the same study. Received: {str(path)!r}, "
+                    f"in which {begun.get('study')} was begun at scale {begun.get('scale')}. They differ in: "
+                    f"{', '.join(differing)}. Choose another folder."
+                )
+        content = {**described, "data_dir": absolute(data_dir), "environment": environment()}
+        self.files.write_text("study.json", json.dumps(content, indent=2) + "\n")
+
+    def read_rows(self):
+        """The rows of the pieces that are done; those of pieces that the study does not have are left out."""
+        file = self.files.file("rows.csv")
+        if not file.is_file():
+            return []
+        known = self.study.pieces()
+        with open(file, encoding="utf-8", newline="") as lines:
+            rows = [{key: _value(text) for key, text in row.items()} for row in csv.DictReader(lines)]
+        return [row for row in rows if row[PIECE] in known]
+
+    def write_rows(self, rows):
+        self.files.write_rows("rows.csv", rows)
+
+    def write_report(self, rows):
+        """Table and figure of the rows."""
+        self.files.write_text("table.md", self.report(rows))
+        self.files.write_figure("figure.png", self.study.plot(rows))
+
+    def report(self, rows):
+        """The study in Markdown: claim, protocol, published numbers, table, findings."""
+        study = self.study
+        done, pieces = len({row[PIECE] for row in rows}), len(study.pieces())
+        titles, cells = study.table(rows)
+        parts = [
+            f"# {type(study).__name__}, scale {study.scale}",
+            f"{study.paper}",
+            f"**Claim.** {study.claim}",
+            f"**Protocol.** {study.protocol}",
+            f"**Settings.** {', '.join(f'{name} {value}' for name, value in study.settings.items())}.",
+            "\n".join(f"- {line}" for line in study.published),
+            "" if done == pieces else f"**Unfinished**: {done} of {pieces} pieces.",
+            markdown_table(titles, cells),
+            "\n".join(f"- {line}" for line in study.findings(rows)),
+            "![figure](figure.png)",
+        ]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown_table(titles, rows):
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _value(text):
+    """What a cell of the CSV was."""
+    if text == "":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

@@ -1,0 +1,69 @@
+"""How the trained weights of the first layer are distributed, against sparsity."""
+
+from keras_sparse.studies.connectivity import rank_correlation
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+
+MEASURES = ("standard deviation", "minimum", "maximum")
+
+
+class WeightStatistics(SnnSweep):
+    """Standard deviation, minimum and maximum of the trained connected weights against degree and hidden units."""
+
+    paper = "Bourely et al., 2017, Fig. 6"
+    claim = (
+        "The more connections and hidden units, the smaller the standard deviation, maximum and (absolute) minimum of "
+        "the connected weights; the construction matters little."
+    )
+    published = ("A figure without numbers.",)
+
+    def table(self, rows):
+        titles = ("hidden units", "construction", "degree", *MEASURES)
+        cells = [
+            (*(str(value) for value in key[:2]), f"{key[2]:.1%}", *(_value(group, measure) for measure in MEASURES))
+            for key, group in by(rows, "variant", "construction", "degree").items()
+        ]
+        return titles, cells
+
+    def findings(self, rows):
+        lines = []
+        for (variant,), group in by(rows, "variant").items():
+            degrees = [row["degree"] for row in group]
+            found = []
+            for measure in MEASURES:
+                coefficient, low, high = rank_correlation(degrees, [abs(row[measure]) for row in group])
+                found.append(f"{measure} {coefficient:.2f} [{low:.2f}, {high:.2f}]")
+            lines.append(f"{variant}: rank correlation of degree with {', '.join(found)}; the claim is that all fall.")
+        sizes = [variant for (variant,) in by(rows, "variant") if variant.isdigit()]
+        for (degree,), group in by([row for row in rows if row["variant"] in sizes], "degree").items():
+            means = {one: spread([row[MEASURES[0]] for row in by(group, "variant")[one,]])[0] for one in sizes}
+            listed = ", ".join(f"{one}: {means[one]:.3g}" for one in sorted(sizes, key=int))
+            lines.append(f"{MEASURES[0]} at {degree:.1%} by hidden units: {listed}.")
+        return lines
+
+    def plot(self, rows):
+        from matplotlib.figure import Figure
+
+        variants = by(rows, "variant")
+        figure = Figure(figsize=(4.2 * len(variants), 4.2), layout="constrained")
+        panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+        for axes, ((variant,), group) in zip(panels, variants.items(), strict=True):
+            for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
+                found = by([row for row in group if row["construction"] == construction], "degree")
+                for measure, style in zip(MEASURES, ("-o", ":v", ":^"), strict=True):
+                    spreads = [spread([row[measure] for row in some]) for some in found.values()]
+                    axes.errorbar(
+                        [degree for (degree,) in found], *zip(*spreads, strict=True), fmt=style, color=f"C{i}",
+                        markersize=4, linewidth=1, label=construction if measure == MEASURES[0] else None,
+                    )  # fmt: skip
+            axes.set_xscale("log")
+            axes.set_xlabel("fraction of connections")
+            axes.set_title(f"hidden {variant}")
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel("weight: deviation (line), minimum, maximum")
+        panels[-1].legend(fontsize=7)
+        return figure
+
+
+def _value(rows, measure):
+    mean, error = spread([row[measure] for row in rows])
+    return f"{mean:.3g} ± {error:.1g}"

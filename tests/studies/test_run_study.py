@@ -1,0 +1,119 @@
+"""Pieces of work: done once, kept at once, and taken up where they stopped."""
+
+import keras
+import pytest
+
+from keras_sparse import studies
+from keras_sparse.cli import main
+from keras_sparse.registry import Registry
+from keras_sparse.studies import Study, run_study
+from keras_sparse.studies.run_study import duration
+
+DONE = []
+
+
+class Squares(Study):
+    """A study of a few numbers."""
+
+    paper, claim, protocol, published = "Nobody, 1900", "Squares grow.", "They are computed.", ("None.",)
+    scales = {"smoke": {"numbers": (1, 2, 3)}, "cpu": {"numbers": (1, 2)}, "full": {"numbers": (4,)}}  # noqa: RUF012
+
+    def pieces(self):
+        return {f"n={n}": {"n": n} for n in self.settings["numbers"]}
+
+    def run_piece(self, data_dir, n):
+        if n == 3 and len(DONE) < 3:
+            DONE.append("failed")
+            raise KeyboardInterrupt
+        DONE.append(n)
+        return [{"n": n, "power": power, "value": n**power / 3, "note": None} for power in (2, 4)]
+
+    def table(self, rows):
+        return ("n", "value"), [(str(row["n"]), f"{row['value']:.3f}") for row in rows]
+
+    def findings(self, rows):
+        return [f"The last is {rows[-1]['value']!r}."]
+
+    def plot(self, rows):
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.subplots().plot([row["value"] for row in rows])
+        return figure
+
+
+@pytest.fixture(autouse=True)
+def _table_with_squares(monkeypatch):
+    DONE.clear()
+    monkeypatch.setattr(studies, "STUDIES", Registry("study", [Squares]))
+
+
+def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        run_study("squares", "smoke", tmp_path)
+    kept = (tmp_path / "rows.csv").read_text()
+    assert kept.splitlines()[0] == "piece,n,power,value,note"
+    assert len(kept.splitlines()) == 5  # the two pieces that were done
+    assert not (tmp_path / "table.md").exists()
+    report = run_study("squares", "smoke", tmp_path)
+    assert DONE == [1, 2, "failed", 3]  # none twice
+    assert report == (tmp_path / "table.md").read_text()
+    assert "| 3 | 27.000 |" in report
+    assert "Unfinished" not in report
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    assert "squares smoke: 3/3 n=3" in capsys.readouterr().err
+    run_study("squares", "smoke", tmp_path)
+    assert DONE == [1, 2, "failed", 3]
+    run_study("squares", "smoke", tmp_path / "again", verbose=False)
+    assert (tmp_path / "again" / "rows.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+def test_the_folder_of_another_study_is_refused(tmp_path):
+    run_study("squares", "cpu", tmp_path, jobs=1, verbose=False)
+    with pytest.raises(ValueError, match=r"begun at scale cpu\. They differ in: scale, settings"):
+        run_study("squares", "full", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("square", "smoke"), "Did you mean 'squares'"),
+        (("squares", "huge"), "must be one of 'smoke', 'cpu', 'full'"),
+        (("squares", "smoke", None, 0), "`jobs` of run_study must be an integer >= 1"),
+    ],
+)
+def test_bad_arguments(arguments, message, tmp_path):
+    name, scale, *others = arguments
+    with pytest.raises(ValueError, match=message):
+        run_study(name, scale, tmp_path, *others)
+
+
+def test_durations():
+    assert [duration(seconds) for seconds in (9.4, 250, 3900)] == ["9 s", "4 min 10 s", "1 h 05 min"]
+
+
+def test_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main(["study", "--list"]) == 0
+    assert "complexity  Zhu et al., 2018" in capsys.readouterr().out
+    assert main(["study"]) == 2
+    assert "`NAME` must be a study: complexity" in capsys.readouterr().err
+    assert main(["study", "complexities"]) == 2
+    assert "Did you mean 'complexity'?" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="starts processes, for what is the same anywhere")
+def test_processes_side_by_side_find_the_same(tmp_path, monkeypatch):
+    monkeypatch.undo()  # other processes have the real studies
+    monkeypatch.setitem(studies.Complexity.scales, "cpu", studies.Complexity.scales["smoke"])
+    monkeypatch.setattr(studies.Complexity, "pieces", lambda self: {"a": {"architecture": "plain"}})
+    run_study("complexity", "cpu", tmp_path / "one", jobs=1, verbose=False)
+    first = (tmp_path / "one" / "rows.csv").read_text().splitlines()
+    pieces = {"a": {"architecture": "plain"}, "b": {"architecture": "sparsenet"}}
+    monkeypatch.setattr(studies.Complexity, "pieces", lambda self: pieces)
+    monkeypatch.setitem(studies.Complexity.scales, "smoke", studies.Complexity.scales["cpu"])
+    run_study("complexity", "smoke", tmp_path / "two", jobs=2, verbose=False)
+    both = (tmp_path / "two" / "rows.csv").read_text().splitlines()
+    assert both[: len(first)] == first
+    assert len(both) == 2 * len(first) - 1
