@@ -148,7 +148,7 @@ def _fields(kind):
     return [field for field in dataclasses.fields(kind) if field.name != "owner"]
 
 
-def constructor(classes, name=None, twin=None, **fixed):
+def constructor(classes, name=None, twin=None, documents=None, **fixed):
     """Makes a constructor with the shared arguments from a function that takes them as one `Conventions`.
 
     Args:
@@ -156,11 +156,12 @@ def constructor(classes, name=None, twin=None, **fixed):
         name: String, name of the constructor; that of the function by default.
         twin: Dataclass like `SparseTwin`, whose fields are arguments of the constructor, too; the function takes an
             instance of it as its second argument. Or None.
+        documents: Dictionary of texts that stand in several docstrings, by the word that holds their place.
         **fixed: Arguments of the function that the constructor does not offer.
 
     Returns:
-        A decorator. The function's docstring may hold `{name}`, and `{shared}` and `{twin}`, the documentation of those
-        arguments.
+        A decorator. The function's docstring may hold `{name}`, and `{shared}`, `{twin}` and what is in `documents`, the
+        documentation of those arguments.
     """
     kinds = [Conventions] if twin is None else [Conventions, twin]
 
@@ -195,9 +196,12 @@ def constructor(classes, name=None, twin=None, **fixed):
         construct.__signature__ = signature
         construct.__name__ = construct.__qualname__ = owner
         construct.__module__ = function.__module__
-        construct.__doc__ = function.__doc__.replace("{name}", owner).replace("{shared}", SHARED_DOC.lstrip())
+        texts = {"name": owner, "shared": SHARED_DOC, **(documents or {})}
         if twin is not None:
-            construct.__doc__ = construct.__doc__.replace("{twin}", twin.ARGUMENTS_DOC.lstrip())
+            texts["twin"] = twin.ARGUMENTS_DOC
+        construct.__doc__ = function.__doc__
+        for word, text in texts.items():
+            construct.__doc__ = construct.__doc__.replace(f"{{{word}}}", text.lstrip())
         return construct
 
     return decorate

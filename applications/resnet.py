@@ -9,12 +9,12 @@ from keras import layers
 
 from keras_sparse import aggregation as aggregations
 from keras_sparse.applications.conventions import constructor
-from keras_sparse.applications.stages import cifar_network
+from keras_sparse.applications.stages import LOOPS_DOC, cifar_network
 from keras_sparse.layers import SparseAggregation
 from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 
-@constructor(classes=10)
+@constructor(classes=10, documents={"loops": LOOPS_DOC})
 def ResNet(
     conventions,
     depth,
@@ -42,11 +42,7 @@ def ResNet(
         base: Integer >= 2, of the exponential and hybrid patterns.
         operator: "sum" or "mean" ("concat" makes it a `DenseNet`).
         stem_filters: Integer, filters of the first convolution; by default the first width.
-        loop: Boolean, whether the units of a stage are iterations of a few loops (`LoopedAggregationBlock`): the same
-            function, in a graph that hardly grows with depth. "auto": where that was measured to pay, in stages of 40
-            units or more, on TensorFlow, and with JAX on an accelerator. `transforms.unroll` and `roll` convert.
-        remat: Boolean, whether loops keep only the outputs of units, or where units read little (a running sum, a short
-            window) only a few of those, and compute once more what the gradient needs: less memory for more time.
+        {loops}
         {shared}
 
     Returns:

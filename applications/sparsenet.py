@@ -9,10 +9,10 @@ Reference:
 from keras import layers
 
 from keras_sparse.applications.conventions import constructor
-from keras_sparse.applications.stages import cifar_network, imagenet_network
+from keras_sparse.applications.stages import LOOPS_DOC, cifar_network, imagenet_network
 
 
-@constructor(classes=10)
+@constructor(classes=10, documents={"loops": LOOPS_DOC})
 def SparseNet(
     conventions,
     depth,
@@ -47,11 +47,7 @@ def SparseNet(
         operator: "concat", "sum" or "mean".
         stem_filters: Integer, filters of the first convolution. By default the growth rate; if the stages have a
             rate each, 24 or the first of them, whichever is larger, as in the published counts.
-        loop: Boolean, whether the units of a stage are iterations of a few loops (`LoopedAggregationBlock`): the same
-            function, in a graph that hardly grows with depth. "auto": where that was measured to pay, in stages of 40
-            units or more, on TensorFlow, and with JAX on an accelerator. `transforms.unroll` and `roll` convert.
-        remat: Boolean, whether loops keep only the outputs of units, or where units read little (a running sum, a short
-            window) only a few of those, and compute once more what the gradient needs: less memory for more time.
+        {loops}
         {shared}
 
     Returns:

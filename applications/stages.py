@@ -13,6 +13,12 @@ from keras_sparse.layers import LoopedAggregationBlock, PreactivationUnit, Spars
 from keras_sparse.layers.paper_layers import batch_normalization, convolution
 
 STAGES = 3  # of the CIFAR networks
+LOOPS_DOC = """\
+        loop: Boolean, whether the units of a stage are iterations of a few loops (`LoopedAggregationBlock`): the same
+            function, in a graph that hardly grows with depth. "auto": where that was measured to pay, in stages of 40
+            units or more, on TensorFlow, and with JAX on an accelerator. `transforms.unroll` and `roll` convert.
+        remat: Boolean, whether loops keep only the outputs of units, or where units read little (a running sum, a short
+            window) only a few of those, and compute once more what the gradient needs: less memory for more time."""
 
 
 class Stages:
