@@ -160,8 +160,8 @@ def constructor(classes, name=None, twin=None, documents=None, **fixed):
         **fixed: Arguments of the function that the constructor does not offer.
 
     Returns:
-        A decorator. The function's docstring may hold `{name}`, and `{shared}`, `{twin}` and what is in `documents`, the
-        documentation of those arguments.
+        A decorator. The function's docstring may hold `{name}`, and `{shared}`, `{twin}` and words of `documents`, in
+        whose places the documentation of those arguments comes.
     """
     kinds = [Conventions] if twin is None else [Conventions, twin]
 
