@@ -109,6 +109,8 @@ def search(arguments):
         raise ValueError("`--worker` needs the folder of the search. Pass it by --output DIR.")
     output = output_folder(arguments)
     options = _options(arguments, output)
+    if arguments.chief and not arguments.quiet:
+        print(f"Workers join by: keras-sparse search --output {output} --worker {arguments.chief}", flush=True)
     result = tuning.search(
         _space(options),
         output,

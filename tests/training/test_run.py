@@ -103,6 +103,18 @@ def test_best_is_the_epoch_with_the_highest_validation_accuracy(tmp_path):
     assert accuracy == pytest.approx(max(row["val_accuracy"] for row in history(tmp_path)), abs=1e-6)
 
 
+def test_paused_and_gone_on_with_is_the_whole(finished, tmp_path):
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert len(history(tmp_path)) == epoch + 1  # the run has kept it
+            self.model.stop_training = True
+
+    for arguments in ({"until": 1}, {"until": 1}, {"callbacks": [Ends()]}):
+        paused = run(SPARSE, tmp_path, resume=True, verbose="none", **arguments)
+    assert history(tmp_path) == history(finished[1])
+    assert paused.test_loss == finished[0].test_loss
+
+
 def test_killed_at_any_moment_ends_with_the_same_weights(tmp_path):
     undisturbed = start(FRACTAL, tmp_path / "whole")
     # As soon as anything is written, when the model stands, after an epoch, within one.
