@@ -20,6 +20,8 @@ class LoopedAggregationBlock(keras.layers.Layer):
     and loaded in a time that hardly depends on how many units there are. In training it keeps their outputs and what
     their inner convolutions read; normalised images are made once more where the gradient needs them.
 
+    On several replicas of `tf.distribute`, whose moments cannot be added up within a loop, units are run one by one.
+
     Where a stage changes the shape of images, its first unit and the shortcut are layers of their own.
     `unroll` and `roll` turn models from one form into the other.
 
