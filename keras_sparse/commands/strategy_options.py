@@ -54,6 +54,8 @@ def started_strategy(arguments):
     strategy = get(_kind(arguments.strategy)(**given), owner="keras-sparse")
     if strategy.processes > 1 and arguments.output is None:
         raise ValueError("`--output` is needed with several processes: the same for all, in a folder that all see.")
+    if strategy.processes > 1:
+        print(f"Rank {strategy.rank} of {strategy.processes} processes: waiting for the others", flush=True)
     strategy.start()
     return strategy
 

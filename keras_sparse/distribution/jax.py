@@ -11,7 +11,7 @@ from keras.src.backend.jax.trainer import JAXEpochIterator
 from keras_sparse import checks
 
 HEARTBEAT = 20  # seconds without a sign of life after which a process is lost
-PATIENCE = 120  # seconds to wait for the others to begin
+PATIENCE = 300  # seconds to wait for the others to begin
 
 
 def join(strategy):

@@ -23,6 +23,8 @@ class LoopedAggregationBlock(keras.layers.Layer):
     Its gradient is written by hand: where that is to be differentiated again, or forwards (`jax.jvp`, `jax.hessian`,
     `tf.GradientTape.jacobian`), take the unrolled form.
 
+    On several replicas of `tf.distribute`, whose moments cannot be added up within a loop, units are run one by one.
+
     Where a stage changes the shape of images, its first unit and the shortcut are layers of their own.
     `unroll` and `roll` turn models from one form into the other.
 

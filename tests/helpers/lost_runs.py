@@ -9,6 +9,16 @@ from shared_runs import SCRIPT, arguments, check_same
 NAME = "long"
 
 
+def kill_after_an_epoch(process, folder):
+    """Kills a process when the run in a folder has completed an epoch."""
+    until = time.monotonic() + SECONDS
+    while not (folder / NAME / "last.keras").exists():
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+
+
 def check_lost_and_resumed(backend, strategies, folder, lost, alone):
     """Kills one of two processes after an epoch; asserts that the other ends, and that the run can be gone on with.
 
@@ -21,12 +31,7 @@ def check_lost_and_resumed(backend, strategies, folder, lost, alone):
     """
     processes = [start(SCRIPT, backend, *arguments(folder, [NAME], code)) for code in strategies()]
     try:
-        until = time.monotonic() + SECONDS
-        while not (folder / NAME / "last.keras").exists():
-            assert processes[lost].poll() is None, "it ended before an epoch was completed"
-            assert time.monotonic() < until, "no epoch was completed"
-            time.sleep(0.02)
-        processes[lost].kill()
+        kill_after_an_epoch(processes[lost], folder)
         killed = time.monotonic()
         output, errors = processes[1 - lost].communicate(timeout=60)
     finally:
