@@ -120,8 +120,7 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
     model.compile(
         keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
         summed_error,
-        # Whole numbers of them make an epoch.
-        steps_per_execution=max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0),
+        steps_per_execution=_steps_at_once(steps),
         jit_compile=False,  # the native product is none of XLA's
     )
     batches = dataset.train.training_batches(batch_size, epochs, seed=seed)
@@ -167,6 +166,13 @@ def summed_error(labels, predictions):
     """
     wanted = ops.one_hot(ops.reshape(labels, (-1, 1)), predictions.shape[-1], dtype=predictions.dtype)
     return ops.sum(ops.mean(ops.square(predictions - wanted), axis=-1), axis=-1)
+
+
+def _steps_at_once(steps):
+    """How many steps Keras may take without looking up; whole numbers of them make an epoch."""
+    if keras.backend.backend() == "torch":  # which takes one at a time
+        return 1
+    return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
 
 
 def _accuracies(model, split):

@@ -1,5 +1,7 @@
 """Pieces of work: done once, kept at once, and taken up where they stopped."""
 
+import re
+
 import keras
 import pytest
 
@@ -96,7 +98,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main(["study", "--list"]) == 0
-    assert "complexity  Zhu et al., 2018" in capsys.readouterr().out
+    assert re.search("complexity +Zhu et al., 2018", capsys.readouterr().out)
     assert main(["study"]) == 2
     assert "`NAME` must be a study: complexity" in capsys.readouterr().err
     assert main(["study", "complexities"]) == 2

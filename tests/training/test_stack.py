@@ -38,7 +38,7 @@ def alone(layout, dataset, epochs):
         layer.kernel.assign(kernel)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), "mse")
     for images, labels in dataset.train.training_batches(32, epochs, seed=5):
-        model.train_on_batch(images, keras.ops.one_hot(labels, dataset.classes))
+        model.train_on_batch(np.asarray(images), np.eye(dataset.classes, dtype="float32")[np.asarray(labels)])
     predicted = numpy(model.predict(dataset.test.batches(100), verbose=0)).argmax(axis=1)
     weights = [(numpy(layer.kernel), numpy(layer.bias)) for layer in model.layers[1:]]
     return weights, (predicted == dataset.test.labels).mean()
@@ -72,7 +72,9 @@ def test_loss_is_the_sum_of_theirs():
     labels, predictions = rng.integers(0, 4, 5), rng.random((5, 3, 4)).astype("float32")
     wanted = np.eye(4)[labels]
     expected = sum(((predictions[:, i] - wanted) ** 2).mean() for i in range(3))
-    assert numpy(summed_error(labels, predictions)).mean() == pytest.approx(expected, rel=1e-6)
+    assert numpy(summed_error(*map(keras.ops.convert_to_tensor, (labels, predictions)))).mean() == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_dropout_in_training_only(digits):
