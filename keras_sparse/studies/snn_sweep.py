@@ -26,12 +26,12 @@ DROPOUT = {"input_dropout": 0.2, "dropout": 0.5}
 VARIANTS = {
     "300": ((300,), False),
     "100": ((100,), False),
-    "500": ((500,), False),
     "300, dropout": ((300,), True),
+    "500": ((500,), False),
     "500-300": ((500, 300), False),
     "32": ((32,), False),
 }
-PUBLISHED = ("300", "100", "500", "300, dropout", "500-300")
+PUBLISHED = ("300", "100", "300, dropout", "500", "500-300")
 _WEIGHTS = {"standard deviation": np.std, "minimum": np.min, "maximum": np.max}
 
 
@@ -67,11 +67,10 @@ class SnnSweep(Study):
     }  # fmt: skip
 
     def pieces(self):
-        # Seed by seed: a study that is stopped has some of everything.
         return {
             f"{variant}, seed {seed}": {"variant": variant, "seed": seed}
-            for seed in self.settings["seeds"]
             for variant in self.settings["variants"]
+            for seed in self.settings["seeds"]
         }
 
     def run_piece(self, data_dir, variant, seed):

@@ -56,7 +56,7 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
     kept = (tmp_path / "rows.csv").read_text()
     assert kept.splitlines()[0] == "piece,n,power,value,note"
     assert len(kept.splitlines()) == 5  # the two pieces that were done
-    assert not (tmp_path / "table.md").exists()
+    assert "**Unfinished**: 2 of 3 pieces." in (tmp_path / "table.md").read_text()
     report = run_study("squares", "smoke", tmp_path)
     assert DONE == [1, 2, "failed", 3]  # none twice
     assert report == (tmp_path / "table.md").read_text()
