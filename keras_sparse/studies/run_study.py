@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import threading
 import time
 
 import keras
@@ -82,7 +83,9 @@ def _results(name, scale, data_dir, pieces, jobs):
         return
     with one_thread_each():
         # Processes of their own, not forks: TensorFlow does not survive one.
-        executor = concurrent.futures.ProcessPoolExecutor(min(jobs, len(pieces)), multiprocessing.get_context("spawn"))
+        executor = concurrent.futures.ProcessPoolExecutor(
+            min(jobs, len(pieces)), multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        )
         try:
             waiting = {
                 executor.submit(_run_piece, name, scale, data_dir, arguments): piece
@@ -97,6 +100,17 @@ def _results(name, scale, data_dir, pieces, jobs):
             raise
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _end_with_parent():
+    """Lets this process end as soon as the one that started it is gone, killed perhaps."""
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_piece(name, scale, data_dir, arguments):
