@@ -24,14 +24,14 @@ DROPOUT = {"input_dropout": 0.2, "dropout": 0.5}
 
 # name -> (hidden units, dropout); the last is for digits of 16 x 16 pixels
 VARIANTS = {
-    "300": ((300,), False),
-    "100": ((100,), False),
-    "300, dropout": ((300,), True),
-    "500": ((500,), False),
-    "500-300": ((500, 300), False),
-    "32": ((32,), False),
+    "784-300-10": ((300,), False),
+    "784-100-10": ((100,), False),
+    "784-300-10, dropout": ((300,), True),
+    "784-500-10": ((500,), False),
+    "784-500-300-10": ((500, 300), False),
+    "256-32-10": ((32,), False),
 }
-PUBLISHED = ("300", "100", "300, dropout", "500", "500-300")
+PUBLISHED = ("784-300-10", "784-100-10", "784-300-10, dropout", "784-500-10", "784-500-300-10")
 _WEIGHTS = {"standard deviation": np.std, "minimum": np.min, "maximum": np.max}
 
 
@@ -53,7 +53,7 @@ class SnnSweep(Study):
     scales = {  # noqa: RUF012
         "smoke": {
             "dataset": "digits", "examples": 400, "epochs": 8, "learning_rate": 0.5, "degrees": (0.05, 0.3),
-            "variants": ("32",), "seeds": (0, 1),
+            "variants": ("256-32-10",), "seeds": (0, 1),
         },
         "cpu": {
             "dataset": "mnist", "examples": None, "epochs": 4, "learning_rate": 0.125,
@@ -149,3 +149,9 @@ def spread(values):
     """`(mean, standard error of it)`; the error is 0 for a single value."""
     values = np.asarray(values, float)
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def percent(rows, column):
+    """`98.12 ± 0.05`: mean and standard error over seeds, in percent; of a single seed its value."""
+    mean, error = spread([row[column] for row in rows])
+    return f"{100 * mean:.2f}" + (f" ± {100 * error:.2f}" if error else "")

@@ -47,12 +47,12 @@ def test_rank_correlation_is_spearmans():
 def test_findings_compare_with_the_dense_network_of_the_same_seed():
     rows = []
     for seed, dense in enumerate((0.5, 0.9)):
-        rows.append({"variant": "300", "construction": "dense", "degree": 1.0, "seed": seed, "accuracy": dense})
+        rows.append({"variant": "784-300-10", "construction": "dense", "degree": 1.0, "seed": seed, "accuracy": dense})
         for i, construction in enumerate(CONSTRUCTIONS):
             better = 0.01 * i + 0.001 * seed
             rows.append(
                 {
-                    "variant": "300",
+                    "variant": "784-300-10",
                     "construction": construction,
                     "degree": 0.1,
                     "seed": seed,
