@@ -9,6 +9,7 @@ from keras_sparse import topologies
 from keras_sparse.analysis import graph_report
 from keras_sparse.datasets import load
 from keras_sparse.studies.study import Study
+from keras_sparse.training import StackedNetwork, train_stack
 
 # As this package names them, and as the paper does.
 CONSTRUCTIONS = {
@@ -74,15 +75,13 @@ class SnnSweep(Study):
         }
 
     def run_piece(self, data_dir, variant, seed):
-        from keras_sparse.training import train_stack
-
         settings = self.settings
         dataset = load(settings["dataset"], data_dir, validation_fraction=0.0, examples=settings["examples"])
         hidden, has_dropout = VARIANTS[variant]
         sizes = (math.prod(dataset.image_shape), *hidden, dataset.classes)
         designs = [*itertools.product(CONSTRUCTIONS, settings["degrees"]), (DENSE, 1.0)]
         stack = train_stack(
-            [layout(*design, sizes, seed) for design in designs],
+            [stacked_network(*design, sizes, seed) for design in designs],
             dataset,
             settings["epochs"],
             learning_rate=settings["learning_rate"],
@@ -114,8 +113,8 @@ class SnnSweep(Study):
         }
 
 
-def layout(construction, fraction, sizes, seed):
-    """A `Layout` in which each unit is connected to `ceil(fraction * units)` of the next hidden layer.
+def stacked_network(construction, fraction, sizes, seed):
+    """A `StackedNetwork` in which each unit is connected to `ceil(fraction * units)` of the next hidden layer.
 
     Args:
         construction: Name in `CONSTRUCTIONS`, or "dense".
@@ -123,18 +122,16 @@ def layout(construction, fraction, sizes, seed):
         sizes: Sequence of integers: inputs, hidden units, classes.
         seed: Integer >= 0, of the graph and of the initial weights.
     """
-    from keras_sparse.training import Layout
-
     layers = []
     for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         if construction == DENSE or index == len(sizes) - 2:
             layers.append(topologies.Connections.from_mask(np.ones((fan_in, fan_out), bool)))
         else:
-            topology = topologies.TOPOLOGIES.lookup(construction, "layout")
+            topology = topologies.TOPOLOGIES.lookup(construction, "stacked_network")
             degree = max(1, math.ceil(fraction * fan_out - 1e-9))
             # Two layers of one network are not to be drawn alike.
             layers.append(topology(out_degree=degree, seed=len(sizes) * seed + index).connections(fan_in, fan_out))
-    return Layout(layers, seed)
+    return StackedNetwork(layers, seed)
 
 
 def by(rows, *columns):

@@ -1,6 +1,6 @@
 """Many small networks trained at once, as one sparse network.
 
->>> networks = [Layout([mask_a, mask_b], seed=seed) for seed in range(50)]
+>>> networks = [StackedNetwork([mask_a, mask_b], seed=seed) for seed in range(50)]
 >>> accuracies = train_stack(networks, digits, epochs=20).accuracies
 """
 
@@ -20,7 +20,7 @@ STEPS_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class StackedNetwork:
     """One network of a stack.
 
     Attributes:
@@ -38,7 +38,7 @@ class TrainedStack:
 
     Attributes:
         model: Keras model from images to `(batch, networks, classes)`.
-        networks: List of `Layout`.
+        networks: List of `StackedNetwork`.
         accuracies: List of floats, each network's on the test images.
     """
 
@@ -95,7 +95,7 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
     rounding. With `input_dropout` all lose the same inputs.
 
     Args:
-        networks: Non-empty list of `Layout`, of the same sizes.
+        networks: Non-empty list of `StackedNetwork`, of the same sizes.
         dataset: `datasets.Dataset` of images in memory.
         epochs: Integer >= 1.
         batch_size: Integer >= 1.

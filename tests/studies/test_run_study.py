@@ -105,10 +105,6 @@ def test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["study", "--list"]) == 0
     assert re.search("complexity +Zhu et al., 2018", capsys.readouterr().out)
-    assert main(["study"]) == 2
-    assert "`NAME` must be a study: complexity" in capsys.readouterr().err
-    assert main(["study", "complexities"]) == 2
-    assert "Did you mean 'complexity'?" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="starts processes, for what is the same anywhere")

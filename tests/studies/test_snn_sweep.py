@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from keras_sparse.studies.connectivity import rank_correlation
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, layout, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, spread, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
 from keras_sparse.topologies import NAMED
 
@@ -17,9 +17,9 @@ def test_the_six_constructions_of_the_paper():
 
 
 @pytest.mark.parametrize("construction", CONSTRUCTIONS)
-def test_layout(construction):
+def test_stacked_network(construction):
     sizes = (784, 500, 300, 10)
-    one, again, other = (layout(construction, 0.03, sizes, seed) for seed in (1, 1, 2))
+    one, again, other = (stacked_network(construction, 0.03, sizes, seed) for seed in (1, 1, 2))
     assert [(part.fan_in, part.fan_out) for part in one.layers] == [(784, 500), (500, 300), (300, 10)]
     if construction == "random_edge":
         assert one.layers[0].count == pytest.approx(784 * 15, rel=0.05)
@@ -29,7 +29,7 @@ def test_layout(construction):
     assert one.layers[2].count == 3000
     same = [np.array_equal(one.layers[0].inputs, some.layers[0].inputs) for some in (again, other)]
     assert same == [True, construction not in ("random_edge", "random_rotating", "expander")]
-    assert layout("dense", 1.0, sizes, 0).layers[0].count == 784 * 500
+    assert stacked_network("dense", 1.0, sizes, 0).layers[0].count == 784 * 500
 
 
 def test_rank_correlation_is_spearmans():
