@@ -52,12 +52,12 @@ def one_network(steps, sparsity):
 
 def one_stack(steps, sparsity, networks):
     """Seconds for a stack."""
-    from keras_sparse.studies.snn_sweep import layout
+    from keras_sparse.studies.snn_sweep import stacked_network
     from keras_sparse.training import train_stack
 
     data = images(32 * steps)
     began = time.perf_counter()
-    train_stack([layout("expander", 1 - sparsity, SIZES, seed) for seed in range(networks)], data, epochs=1)
+    train_stack([stacked_network("expander", 1 - sparsity, SIZES, seed) for seed in range(networks)], data, epochs=1)
     return time.perf_counter() - began
 
 

@@ -23,7 +23,7 @@ def test_models_lists_all(capsys):
     assert all(name in printed for name in list_models())
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["search"], ["profile"], ["models"]], ids=str)
+@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["search"], ["profile"], ["study"], ["models"]], ids=str)
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -101,6 +101,9 @@ def test_no_command_prints_the_help(capsys):
         ("prune nowhere.keras --to 0.9 --epochs 0", "`--epochs` must be an integer >= 1"),
         ("prune mlp --to 0.9", "saved Keras model"),
         ("prune m.keras --to 0.5 --pattern 3:2", "`n` of `--pattern 3:2` must be"),
+        ("study", "`NAME` must be a study: complexity, "),
+        ("study complexities", "Did you mean 'complexity'?"),
+        ("study complexity --jobs 0 --output {tmp}/x", "`--jobs` must be an integer >= 1"),
         ("prune m.keras --to 0.5 --begin 9 --end 3", "`--end` must be an integer >= 9. Received: end=3. It may not"),
     ],
 )

@@ -22,7 +22,7 @@ import keras_sparse as ks
 forbidden = {"tensorflow_datasets", "keras_tuner", "matplotlib", "sklearn", "scipy"} & (set(sys.modules) - before)
 assert not forbidden, f"import keras_sparse imports {forbidden}"
 found = sorted(m.name for m in pkgutil.walk_packages(ks.__path__, "keras_sparse."))
-for room in ("aggregation", "analysis", "applications", "datasets", "layers", "training", "tuning"):
+for room in ("aggregation", "analysis", "applications", "datasets", "layers", "studies", "training", "tuning"):
     importlib.import_module(f"keras_sparse.{room}")
 for name in ks.__all__:
     getattr(ks, name)

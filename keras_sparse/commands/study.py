@@ -1,5 +1,6 @@
 """`keras-sparse study`: a table and a figure of a paper, found anew."""
 
+from keras_sparse import checks
 from keras_sparse.analysis.text_table import text_table
 from keras_sparse.commands import add_command
 from keras_sparse.studies import SCALES, STUDIES, list_studies, run_study
@@ -41,6 +42,8 @@ def run(arguments):
             f"`NAME` must be a study: {', '.join(list_studies())}. Received: none. Look at them by --list."
         )
     STUDIES.lookup(arguments.study, "keras-sparse")
+    if arguments.jobs is not None:
+        checks.integer("jobs", arguments.jobs, "keras-sparse", minimum=1)
     arguments.output = arguments.output or f"runs/studies/{arguments.study}-{arguments.scale}"
     report = run_study(
         arguments.study, arguments.scale, arguments.output, arguments.data_dir, arguments.jobs, not arguments.quiet

@@ -60,7 +60,7 @@ class Complexity(Study):
     )
     published = ("Only the orders of growth are printed; they stand in the columns `claimed`.",)
     scales = {  # noqa: RUF012
-        "smoke": {"depths": (8, 16, 32, 64)},
+        "smoke": {"depths": (8, 16, 32)},
         "cpu": {"depths": (8, 16, 32, 64, 128, 256, 512)},
         "full": {"depths": (8, 16, 32, 64, 128, 256, 512, 1024)},
     }

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, percent, spread
 
 MEASURES = ("algebraic connectivity", "spectral gap")
 WIDTH = 1.96  # standard deviations to either side hold 95%
@@ -20,12 +20,11 @@ class Connectivity(SnnSweep):
     published = ("A figure without numbers, and no coefficient.",)
 
     def table(self, rows):
-        titles = ("hidden units", "construction", "degree", *MEASURES, "accuracy")
+        titles = ("network", "construction", "degree", *MEASURES, "accuracy")
         cells = []
         for (variant, construction, degree), group in by(rows, "variant", "construction", "degree").items():
-            mean, error = spread([row["accuracy"] for row in group])
             values = [f"{spread([row[measure] for row in group])[0]:.3g}" for measure in MEASURES]
-            cells.append((variant, construction, f"{degree:.1%}", *values, f"{100 * mean:.2f} ± {100 * error:.2f}"))
+            cells.append((variant, construction, f"{degree:.1%}", *values, percent(group, "accuracy")))
         return titles, cells
 
     def findings(self, rows):
@@ -51,7 +50,7 @@ class Connectivity(SnnSweep):
                     axes.plot(x, y, "o", color=f"C{i}", markersize=4, label=construction)
                 axes.set_xscale("symlog", linthresh=0.1)
                 axes.set_xlabel(measure)
-                axes.set_title(f"hidden {variant}")
+                axes.set_title(variant)
                 axes.grid(alpha=0.3)
             line[0].set_ylabel("test accuracy")
         grid[0][-1].legend(fontsize=7)

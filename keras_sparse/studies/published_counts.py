@@ -1,7 +1,7 @@
 """Every count of parameters and of operations that the two SparseNet papers print, with the network it belongs to.
 
 Rows on networks that this package does not build are left out: wide ResNet, the ResNet of two 3x3 convolutions, the
-pruned ResNet-50 and, of 21 layers, FractalNet.
+pruned ResNet-50, and FractalNet, whose filters are not printed.
 """
 
 import dataclasses

@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import threading
 import time
 
 import keras
@@ -21,8 +22,8 @@ ONE_THREAD = dict.fromkeys(
 def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     """Runs a study, or what is left of it, and writes rows, table and figure.
 
-    The rows of a piece are in `rows.csv` as soon as it is done. Called again with the same folder, the study goes on
-    with the pieces that are missing; what it finds is the same, however often it was stopped.
+    The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done. Called again with the same
+    folder, the study goes on with the pieces that are missing; what it finds is the same, however often it was stopped.
 
     Args:
         name: Name in `STUDIES`.
@@ -56,13 +57,13 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     for number, (piece, found) in enumerate(_results(name, scale, data_dir, left, jobs), start=1):
         rows += [{PIECE: piece, **row} for row in found]
         rows.sort(key=lambda row: list(pieces).index(row[PIECE]))
-        folder.write_rows(rows)
+        folder.write(rows)
         if verbose:
             seconds = (time.monotonic() - began) / number * (len(left) - number)
             count = len(pieces) - len(left) + number
             ending = f", {duration(seconds)} left" if number < len(left) else ""
             print(f"{name} {scale}: {count}/{len(pieces)} {piece}{ending}", file=sys.stderr, flush=True)
-    folder.write_report(rows)
+    folder.write_figure(rows)
     return folder.report(rows)
 
 
@@ -82,7 +83,9 @@ def _results(name, scale, data_dir, pieces, jobs):
         return
     with one_thread_each():
         # Processes of their own, not forks: TensorFlow does not survive one.
-        executor = concurrent.futures.ProcessPoolExecutor(min(jobs, len(pieces)), multiprocessing.get_context("spawn"))
+        executor = concurrent.futures.ProcessPoolExecutor(
+            min(jobs, len(pieces)), multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        )
         try:
             waiting = {
                 executor.submit(_run_piece, name, scale, data_dir, arguments): piece
@@ -97,6 +100,17 @@ def _results(name, scale, data_dir, pieces, jobs):
             raise
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _end_with_parent():
+    """Lets this process end as soon as the one that started it is gone, killed perhaps."""
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_piece(name, scale, data_dir, arguments):

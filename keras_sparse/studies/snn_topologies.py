@@ -1,6 +1,6 @@
 """Accuracy of six constructions against their degree."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, percent, spread
 
 
 class SnnTopologies(SnnSweep):
@@ -18,7 +18,7 @@ class SnnTopologies(SnnSweep):
     )
 
     def table(self, rows):
-        titles = ["hidden units", "construction", *(f"{degree:.1%}" for degree in self._degrees(rows))]
+        titles = ["network", "construction", *(f"{degree:.1%}" for degree in self._degrees(rows))]
         cells = []
         for (variant, construction), group in by(rows, "variant", "construction").items():
             found = by(group, "degree")
@@ -72,11 +72,11 @@ class SnnTopologies(SnnSweep):
             mean, error = spread([row["accuracy"] for row in group if row["construction"] == DENSE])
             axes.axhline(mean, color="0.3", linewidth=1, linestyle="--", label="dense")
             axes.axhspan(mean - error, mean + error, color="0.3", alpha=0.15)
-            if variant == "500-300":
+            if variant == "784-500-300-10":
                 axes.plot(0.3, mean + 0.0015, "k*", label="published: dense + 0.15 points")
             axes.set_xscale("log")
             axes.set_xlabel("fraction of connections")
-            axes.set_title(f"hidden {variant}")
+            axes.set_title(variant)
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("test accuracy")
         panels[-1].legend(fontsize=8)
@@ -93,11 +93,5 @@ def _above_dense(some, group):
     return [row["accuracy"] - dense[row["seed"]] for row in some]
 
 
-def percent(rows, column):
-    """`98.12 ± 0.05`: mean and standard error over seeds, in percent."""
-    mean, error = spread([row[column] for row in rows])
-    return f"{100 * mean:.2f} ± {100 * error:.2f}"
-
-
 def points(mean, error):
-    return f"{100 * mean:+.2f} ± {100 * error:.2f}"
+    return f"{100 * mean:+.2f}" + (f" ± {100 * error:.2f}" if error else "")

@@ -46,7 +46,8 @@ class Study(ABC):
             **arguments: As `pieces` gives them.
 
         Returns:
-            Non-empty list of dictionaries with the same keys in all pieces, of strings, numbers and None.
+            Non-empty list of dictionaries with the same keys in all pieces, of numbers, None, and strings that do not
+            read as one of these: what is read from the CSV file again is to be the same.
         """
 
     @abstractmethod

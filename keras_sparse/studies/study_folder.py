@@ -48,12 +48,12 @@ class StudyFolder:
             rows = [{key: _value(text) for key, text in row.items()} for row in csv.DictReader(lines)]
         return [row for row in rows if row[PIECE] in known]
 
-    def write_rows(self, rows):
+    def write(self, rows):
+        """Rows and table."""
         self.files.write_rows("rows.csv", rows)
-
-    def write_report(self, rows):
-        """Table and figure of the rows."""
         self.files.write_text("table.md", self.report(rows))
+
+    def write_figure(self, rows):
         self.files.write_figure("figure.png", self.study.plot(rows))
 
     def report(self, rows):

@@ -1,7 +1,7 @@
 """How the trained weights of the first layer are distributed, against sparsity."""
 
 from keras_sparse.studies.connectivity import rank_correlation
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, by, spread
 
 MEASURES = ("standard deviation", "minimum", "maximum")
 
@@ -17,7 +17,7 @@ class WeightStatistics(SnnSweep):
     published = ("A figure without numbers.",)
 
     def table(self, rows):
-        titles = ("hidden units", "construction", "degree", *MEASURES)
+        titles = ("network", "construction", "degree", *MEASURES)
         cells = [
             (*(str(value) for value in key[:2]), f"{key[2]:.1%}", *(_value(group, measure) for measure in MEASURES))
             for key, group in by(rows, "variant", "construction", "degree").items()
@@ -33,10 +33,12 @@ class WeightStatistics(SnnSweep):
                 coefficient, low, high = rank_correlation(degrees, [abs(row[measure]) for row in group])
                 found.append(f"{measure} {coefficient:.2f} [{low:.2f}, {high:.2f}]")
             lines.append(f"{variant}: rank correlation of degree with {', '.join(found)}; the claim is that all fall.")
-        sizes = [variant for (variant,) in by(rows, "variant") if variant.isdigit()]
-        for (degree,), group in by([row for row in rows if row["variant"] in sizes], "degree").items():
-            means = {one: spread([row[MEASURES[0]] for row in by(group, "variant")[one,]])[0] for one in sizes}
-            listed = ", ".join(f"{one}: {means[one]:.3g}" for one in sorted(sizes, key=int))
+        # By size, where nothing else differs.
+        plain = {variant: VARIANTS[variant][0][0] for (variant,) in by(rows, "variant") if _is_plain(variant)}
+        for (degree,), group in by([row for row in rows if row["variant"] in plain], "degree").items():
+            found = by(group, "variant")
+            means = {plain[one]: spread([row[MEASURES[0]] for row in found[one,]])[0] for one in plain}
+            listed = ", ".join(f"{size}: {means[size]:.3g}" for size in sorted(means))
             lines.append(f"{MEASURES[0]} at {degree:.1%} by hidden units: {listed}.")
         return lines
 
@@ -57,7 +59,7 @@ class WeightStatistics(SnnSweep):
                     )  # fmt: skip
             axes.set_xscale("log")
             axes.set_xlabel("fraction of connections")
-            axes.set_title(f"hidden {variant}")
+            axes.set_title(variant)
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("weight: deviation (line), minimum, maximum")
         panels[-1].legend(fontsize=7)
@@ -66,4 +68,9 @@ class WeightStatistics(SnnSweep):
 
 def _value(rows, measure):
     mean, error = spread([row[measure] for row in rows])
-    return f"{mean:.3g} ± {error:.1g}"
+    return f"{mean:.3g}" + (f" ± {error:.1g}" if error else "")
+
+
+def _is_plain(variant):
+    hidden, has_dropout = VARIANTS[variant]
+    return len(hidden) == 1 and not has_dropout

@@ -10,14 +10,14 @@ from keras_sparse.training.optimizer import CoupledDecaySGD
 from keras_sparse.training.presets import PRESETS, preset
 from keras_sparse.training.recipe import Recipe
 from keras_sparse.training.run import RunResult, run
-from keras_sparse.training.stack import Layout, TrainedStack, train_stack
+from keras_sparse.training.stack import StackedNetwork, TrainedStack, train_stack
 
 __all__ = [
     "PRESETS",
     "CoupledDecaySGD",
-    "Layout",
     "Recipe",
     "RunResult",
+    "StackedNetwork",
     "TrainedStack",
     "comparison_table",
     "preset",

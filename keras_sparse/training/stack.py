@@ -1,6 +1,6 @@
 """Many small networks trained at once, as one sparse network.
 
->>> networks = [Layout([mask_a, mask_b], seed=seed) for seed in range(50)]
+>>> networks = [StackedNetwork([mask_a, mask_b], seed=seed) for seed in range(50)]
 >>> accuracies = train_stack(networks, digits, epochs=20).accuracies
 """
 
@@ -20,7 +20,7 @@ STEPS_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class StackedNetwork:
     """One network of a stack.
 
     Attributes:
@@ -38,7 +38,7 @@ class TrainedStack:
 
     Attributes:
         model: Keras model from images to `(batch, networks, classes)`.
-        networks: List of `Layout`.
+        networks: List of `StackedNetwork`.
         accuracies: List of floats, each network's on the test images.
     """
 
@@ -95,7 +95,7 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
     rounding. With `input_dropout` all lose the same inputs.
 
     Args:
-        networks: Non-empty list of `Layout`, of the same sizes.
+        networks: Non-empty list of `StackedNetwork`, of the same sizes.
         dataset: `datasets.Dataset` of images in memory.
         epochs: Integer >= 1.
         batch_size: Integer >= 1.
@@ -120,8 +120,7 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
     model.compile(
         keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
         summed_error,
-        # Whole numbers of them make an epoch.
-        steps_per_execution=max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0),
+        steps_per_execution=_steps_at_once(steps),
         jit_compile=False,  # the native product is none of XLA's
     )
     batches = dataset.train.training_batches(batch_size, epochs, seed=seed)
@@ -167,6 +166,13 @@ def summed_error(labels, predictions):
     """
     wanted = ops.one_hot(ops.reshape(labels, (-1, 1)), predictions.shape[-1], dtype=predictions.dtype)
     return ops.sum(ops.mean(ops.square(predictions - wanted), axis=-1), axis=-1)
+
+
+def _steps_at_once(steps):
+    """How many steps Keras may take without looking up; whole numbers of them make an epoch."""
+    if keras.backend.backend() == "torch":  # which takes one at a time
+        return 1
+    return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
 
 
 def _accuracies(model, split):

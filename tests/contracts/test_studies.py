@@ -19,6 +19,8 @@ def test_smoke(name, tmp_path, capsys):
     with open(tmp_path / "rows.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert {row["piece"] for row in rows} == set(study.pieces())
+    assert main(["study", name, "--output", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr().out == report  # of what was read from the file
     assert "nan" not in report.split("**Settings.**")[1]
     assert len([line for line in report.splitlines() if line.startswith("| ")]) > 3
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,5 +1,12 @@
 """Pieces of work: done once, kept at once, and taken up where they stopped."""
 
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import keras
 import pytest
 
@@ -9,6 +16,7 @@ from keras_sparse.registry import Registry
 from keras_sparse.studies import Study, run_study
 from keras_sparse.studies.run_study import duration
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 DONE = []
 
 
@@ -54,7 +62,7 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
     kept = (tmp_path / "rows.csv").read_text()
     assert kept.splitlines()[0] == "piece,n,power,value,note"
     assert len(kept.splitlines()) == 5  # the two pieces that were done
-    assert not (tmp_path / "table.md").exists()
+    assert "**Unfinished**: 2 of 3 pieces." in (tmp_path / "table.md").read_text()
     report = run_study("squares", "smoke", tmp_path)
     assert DONE == [1, 2, "failed", 3]  # none twice
     assert report == (tmp_path / "table.md").read_text()
@@ -96,11 +104,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main(["study", "--list"]) == 0
-    assert "complexity  Zhu et al., 2018" in capsys.readouterr().out
-    assert main(["study"]) == 2
-    assert "`NAME` must be a study: complexity" in capsys.readouterr().err
-    assert main(["study", "complexities"]) == 2
-    assert "Did you mean 'complexity'?" in capsys.readouterr().err
+    assert re.search("complexity +Zhu et al., 2018", capsys.readouterr().out)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="starts processes, for what is the same anywhere")
@@ -117,3 +121,31 @@ def test_processes_side_by_side_find_the_same(tmp_path, monkeypatch):
     both = (tmp_path / "two" / "rows.csv").read_text().splitlines()
     assert both[: len(first)] == first
     assert len(both) == 2 * len(first) - 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes as Linux shows them")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough")
+def test_processes_end_with_a_study_that_is_killed(tmp_path):
+    study = subprocess.Popen(
+        [sys.executable, "-m", "keras_sparse.cli", "study", "complexity", "--jobs", "2", "--output", tmp_path],
+        env={**os.environ, "KERAS_BACKEND": "numpy"}, cwd=ROOT, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    children = Path(f"/proc/{study.pid}/task/{study.pid}/children")
+    wait_for(lambda: len(children.read_text().split()) >= 2)
+    workers = children.read_text().split()
+    time.sleep(1)
+    study.kill()
+    study.wait()
+    wait_for(lambda: not any(is_running(worker) for worker in workers))
+
+
+def is_running(process):
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
