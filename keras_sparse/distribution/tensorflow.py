@@ -43,7 +43,7 @@ def divide_processor(count):
 def synchronize_normalization(model):
     """Lets Keras's own batch normalisations go by the whole batch; those of this package do by themselves.
 
-    By its part alone each replica would keep other moving statistics, and one without an example no numbers at all.
+    By its part alone each replica would keep other moving statistics, of which those of the first are saved.
     """
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and not getattr(layer, "uses_moments_of_batch", False):
