@@ -22,7 +22,7 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     """Runs a study, or what is left of it, and writes rows, table and figure.
 
     The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done. Called again with the same
-    folder, the study goes on with the pieces that are missing; what it finds is the same, however often it was stopped.
+    folder, the study goes on with the pieces that are missing.
 
     Args:
         name: Name in `STUDIES`.
