@@ -109,7 +109,7 @@ def choose(name, workload, dtype, build=True):
 
 def fastest(workload, has_native):
     """The implementation with the lowest estimate, the native one if it can be had."""
-    costs = COSTS["accelerator" if _has_accelerator() else "cpu"]
+    costs = COSTS["accelerator" if has_accelerator() else "cpu"]
     names = [name for name in candidates(workload.block_size > 1) if name in costs and (has_native or name != "native")]
     return min(names, key=lambda name: workload.nanoseconds(costs[name]))
 
@@ -122,7 +122,8 @@ def _warn(refusal):
 
 
 @functools.cache
-def _has_accelerator():
+def has_accelerator():
+    """Whether Keras computes on a GPU or its like."""
     if keras.backend.backend() == "torch":  # of which Keras lists no devices
         return keras.ops.zeros(()).device.type in ("cuda", "mps", "xpu")
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())

@@ -8,9 +8,8 @@ import sys
 import threading
 import time
 
-import keras
-
 from keras_sparse import checks
+from keras_sparse.kernels.choice import has_accelerator
 from keras_sparse.studies.study_folder import PIECE, StudyFolder
 
 # Of the libraries that compute: processes that each take one core disturb each other the least.
@@ -23,7 +22,7 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     """Runs a study, or what is left of it, and writes rows, table and figure.
 
     The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done. Called again with the same
-    folder, the study goes on with the pieces that are missing; what it finds is the same, however often it was stopped.
+    folder, the study goes on with the pieces that are missing.
 
     Args:
         name: Name in `STUDIES`.
@@ -121,7 +120,7 @@ def _run_piece(name, scale, data_dir, arguments):
 
 def _default_jobs(scale):
     # Processes take longer to start than what they would have to do at the smallest scale.
-    if scale == "smoke" or any(not device.startswith("cpu") for device in keras.distribution.list_devices()):
+    if scale == "smoke" or has_accelerator():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -40,7 +40,7 @@ def without_native(monkeypatch):
     ],
 )
 def test_the_fastest_by_estimate(workload, with_native, without, monkeypatch):
-    monkeypatch.setattr(choice, "_has_accelerator", lambda: False)
+    monkeypatch.setattr(choice, "has_accelerator", lambda: False)
     assert fastest(workload, True) == with_native
     assert fastest(workload, False) == without
 
