@@ -14,6 +14,7 @@ import time
 import grpc
 
 from keras_sparse import checks
+from keras_sparse.distribution.addresses import is_address
 
 BEAT = 5  # seconds between two signs of life of a worker that trains
 SILENCE = 60  # seconds without one, after which its trial is given to another
@@ -39,10 +40,10 @@ def role(chief=None, worker=None):
     if address is None:
         yield
         return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not is_address(address):
         name = "chief" if chief else "worker"
         raise checks.error(name, "search", "HOST:PORT, of the chief", address, "For example 127.0.0.1:8000.")
+    host, _, port = address.rpartition(":")
     # KerasTuner takes for the chief whose name has "chief" in it: no host's name here.
     name = "chief" if chief else f"worker-{os.getpid()}-{secrets.token_hex(4)}"
     before = {key: os.environ.get(key) for key in (ID, IP, PORT)}

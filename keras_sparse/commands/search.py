@@ -10,6 +10,7 @@ from keras_sparse.commands.model_options import flag, model_arguments
 from keras_sparse.commands.run_options import add_run_options, nothing_to_resume, output_folder
 from keras_sparse.datasets import SOURCES, list_datasets
 from keras_sparse.datasets.splits import AUGMENTATIONS
+from keras_sparse.distribution.addresses import is_address
 from keras_sparse.training import PRESETS
 from keras_sparse.training.presets import preset_fields
 from keras_sparse.training.recipe import PRECISIONS
@@ -109,7 +110,7 @@ def search(arguments):
         raise ValueError("`--worker` needs the folder of the search. Pass it by --output DIR.")
     output = output_folder(arguments)
     options = _options(arguments, output)
-    if arguments.chief and not arguments.quiet:
+    if is_address(arguments.chief) and not arguments.quiet:  # any other is refused below
         print(f"Workers join by: keras-sparse search --output {output} --worker {arguments.chief}", flush=True)
     result = tuning.search(
         _space(options),
