@@ -152,3 +152,11 @@ def percent(rows, column):
     """`98.12 ± 0.05`: mean and standard error over seeds, in percent; of a single seed its value."""
     mean, error = spread([row[column] for row in rows])
     return f"{100 * mean:.2f}" + (f" ± {100 * error:.2f}" if error else "")
+
+
+def label_degrees(axes, variant):
+    """Labels a panel that shows something against degree, for one variant."""
+    axes.set_xscale("log")
+    axes.set_xlabel("fraction of connections")
+    axes.set_title(variant)
+    axes.grid(alpha=0.3)

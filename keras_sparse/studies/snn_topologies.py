@@ -1,6 +1,6 @@
 """Accuracy of six constructions against their degree."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, percent, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, label_degrees, percent, spread
 
 
 class SnnTopologies(SnnSweep):
@@ -74,10 +74,7 @@ class SnnTopologies(SnnSweep):
             axes.axhspan(mean - error, mean + error, color="0.3", alpha=0.15)
             if variant == "784-500-300-10":
                 axes.plot(0.3, mean + 0.0015, "k*", label="published: dense + 0.15 points")
-            axes.set_xscale("log")
-            axes.set_xlabel("fraction of connections")
-            axes.set_title(variant)
-            axes.grid(alpha=0.3)
+            label_degrees(axes, variant)
         panels[0].set_ylabel("test accuracy")
         panels[-1].legend(fontsize=8)
         return figure

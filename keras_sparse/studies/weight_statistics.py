@@ -1,7 +1,7 @@
 """How the trained weights of the first layer are distributed, against sparsity."""
 
 from keras_sparse.studies.connectivity import rank_correlation
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, by, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, by, label_degrees, spread
 
 MEASURES = ("standard deviation", "minimum", "maximum")
 
@@ -57,10 +57,7 @@ class WeightStatistics(SnnSweep):
                         [degree for (degree,) in found], *zip(*spreads, strict=True), fmt=style, color=f"C{i}",
                         markersize=4, linewidth=1, label=construction if measure == MEASURES[0] else None,
                     )  # fmt: skip
-            axes.set_xscale("log")
-            axes.set_xlabel("fraction of connections")
-            axes.set_title(variant)
-            axes.grid(alpha=0.3)
+            label_degrees(axes, variant)
         panels[0].set_ylabel("weight: deviation (line), minimum, maximum")
         panels[-1].legend(fontsize=7)
         return figure
