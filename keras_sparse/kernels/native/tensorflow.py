@@ -122,5 +122,6 @@ def _gradient_of_to_values(op, dvalues):
 
 def _refuse_gradient(op, *_):
     raise NotImplementedError(
-        f"{op.type} has no second derivative. Call the model within `keras_sparse.normalization.plain_operations()`."
+        f"{op.type} has no gradient: it is what folded blocks predict by, or itself part of a gradient. Call the model "
+        "within `keras_sparse.normalization.plain_operations()`."
     )
