@@ -68,7 +68,7 @@ class Complexity(Study):
     def pieces(self):
         return {name: {"architecture": name} for name in ARCHITECTURES}
 
-    def run_piece(self, data_dir, architecture):
+    def run_piece(self, data_dir, folder, architecture):
         return [
             {"architecture": architecture, "depth": depth, **counts(architecture, depth)}
             for depth in self.settings["depths"]

@@ -2,12 +2,10 @@
 
 import math
 
-import numpy as np
-
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, percent, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep
+from keras_sparse.studies.spreads import by, percent, rank_correlation, spread
 
 MEASURES = ("algebraic connectivity", "spectral gap")
-WIDTH = 1.96  # standard deviations to either side hold 95%
 
 
 class Connectivity(SnnSweep):
@@ -55,21 +53,6 @@ class Connectivity(SnnSweep):
             line[0].set_ylabel("test accuracy")
         grid[0][-1].legend(fontsize=7)
         return figure
-
-
-def rank_correlation(x, y):
-    """Spearman's coefficient with its 95% confidence interval, `(coefficient, low, high)`; NaNs without an order.
-
-    The interval is Fisher's, with the variance of Bonett and Wright, 2000.
-    """
-    from scipy.stats import rankdata
-
-    if len(x) < 4 or len(set(x)) < 2 or len(set(y)) < 2:
-        return (math.nan,) * 3
-    coefficient = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
-    middle = math.atanh(np.clip(coefficient, -1 + 1e-12, 1 - 1e-12))
-    half = WIDTH * math.sqrt((1 + coefficient**2 / 2) / (len(x) - 3))
-    return coefficient, math.tanh(middle - half), math.tanh(middle + half)
 
 
 def _in_words(measure, which, rows):

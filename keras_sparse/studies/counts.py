@@ -33,7 +33,7 @@ class Counts(Study):
             if row.arguments.get("depth", 121) <= self.settings["deepest"]
         }
 
-    def run_piece(self, data_dir, index):
+    def run_piece(self, data_dir, folder, index):
         published = PUBLISHED_COUNTS[index]
         with keras.StatelessScope(initialize_variables=False):  # shapes are enough
             model = published.build()

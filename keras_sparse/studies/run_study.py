@@ -30,14 +30,16 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
         output: Folder to write.
         data_dir: Folder of the TFDS data sets; see `datasets.load`.
         jobs: Integer >= 1, processes that work side by side, each on one core. A single one runs in this process, with
-            all cores: the default at the smallest scale, and with a GPU or TPU; else there is one for each core.
+            all cores: the default at the smallest scale, with a GPU or TPU, and where pieces are measured; else there
+            is one for each core.
         verbose: Boolean, print a line for each piece, with the time left.
 
     Returns:
         The report, a string of Markdown; what `table.md` holds.
 
     Raises:
-        ValueError: If an argument is none of these, or the folder holds another study.
+        ValueError: If an argument is none of these, the folder holds another study, or pieces that are to be measured
+            would run side by side.
         FileNotFoundError: If a data set is not prepared.
 
     Example:
@@ -46,17 +48,24 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     from keras_sparse.studies import STUDIES
 
     study = STUDIES.lookup(name, "run_study")(scale)
-    jobs = _default_jobs(scale) if jobs is None else checks.integer("jobs", jobs, "run_study", minimum=1)
+    jobs = _default_jobs(study) if jobs is None else checks.integer("jobs", jobs, "run_study", minimum=1)
+    if study.alone and jobs > 1:
+        raise checks.error(
+            "jobs", "run_study", f"1 for {name}, which measures time and memory", jobs, "Leave it out.",
+        )  # fmt: skip
     folder = StudyFolder(output, study, name, data_dir)
     rows = folder.read_rows()
     done = {row[PIECE] for row in rows}
     pieces = study.pieces()
-    left = {piece: arguments for piece, arguments in pieces.items() if piece not in done}
+    left = {
+        piece: {"folder": folder.piece(piece), **arguments} for piece, arguments in pieces.items() if piece not in done
+    }
     began = time.monotonic()
-    for number, (piece, found) in enumerate(_results(name, scale, data_dir, left, jobs), start=1):
+    for number, (piece, found) in enumerate(_results(name, study, data_dir, left, jobs), start=1):
         rows += [{PIECE: piece, **row} for row in found]
         rows.sort(key=lambda row: list(pieces).index(row[PIECE]))
         folder.write(rows)
+        folder.forget_piece(piece)
         if verbose:
             seconds = (time.monotonic() - began) / number * (len(left) - number)
             count = len(pieces) - len(left) + number
@@ -74,20 +83,24 @@ def duration(seconds):
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
-def _results(name, scale, data_dir, pieces, jobs):
+def _results(name, study, data_dir, pieces, jobs):
     """Yields `(piece, rows)` as they are done."""
-    if min(jobs, len(pieces)) < 2:
+    has_own_process = study.alone and study.scale != "smoke"
+    if min(jobs, len(pieces)) < 2 and not has_own_process:
         for piece, arguments in pieces.items():
-            yield piece, _run_piece(name, scale, data_dir, arguments)
+            yield piece, _run_piece(name, study.scale, data_dir, arguments)
         return
-    with one_thread_each():
+    with contextlib.nullcontext() if has_own_process else one_thread_each():
         # Processes of their own, not forks: TensorFlow does not survive one.
         executor = concurrent.futures.ProcessPoolExecutor(
-            min(jobs, len(pieces)), multiprocessing.get_context("spawn"), initializer=_end_with_parent
+            max(1, min(jobs, len(pieces))),
+            multiprocessing.get_context("spawn"),
+            initializer=_end_with_parent,
+            max_tasks_per_child=1 if has_own_process else None,
         )
         try:
             waiting = {
-                executor.submit(_run_piece, name, scale, data_dir, arguments): piece
+                executor.submit(_run_piece, name, study.scale, data_dir, arguments): piece
                 for piece, arguments in pieces.items()
             }
             for future in concurrent.futures.as_completed(waiting):
@@ -118,9 +131,9 @@ def _run_piece(name, scale, data_dir, arguments):
     return STUDIES.lookup(name, "run_study")(scale).run_piece(data_dir, **arguments)
 
 
-def _default_jobs(scale):
+def _default_jobs(study):
     # Processes take longer to start than what they would have to do at the smallest scale.
-    if scale == "smoke" or has_accelerator():
+    if study.alone or study.scale == "smoke" or has_accelerator():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -74,7 +74,7 @@ class SnnSweep(Study):
             for seed in self.settings["seeds"]
         }
 
-    def run_piece(self, data_dir, variant, seed):
+    def run_piece(self, data_dir, folder, variant, seed):
         settings = self.settings
         dataset = load(settings["dataset"], data_dir, validation_fraction=0.0, examples=settings["examples"])
         hidden, has_dropout = VARIANTS[variant]
@@ -132,26 +132,6 @@ def stacked_network(construction, fraction, sizes, seed):
             # Two layers of one network are not to be drawn alike.
             layers.append(topology(out_degree=degree, seed=len(sizes) * seed + index).connections(fan_in, fan_out))
     return StackedNetwork(layers, seed)
-
-
-def by(rows, *columns):
-    """Dictionary from the values of these columns to their rows, in the order of the rows."""
-    groups = {}
-    for row in rows:
-        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
-    return groups
-
-
-def spread(values):
-    """`(mean, standard error of it)`; the error is 0 for a single value."""
-    values = np.asarray(values, float)
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
-
-
-def percent(rows, column):
-    """`98.12 ± 0.05`: mean and standard error over seeds, in percent; of a single seed its value."""
-    mean, error = spread([row[column] for row in rows])
-    return f"{100 * mean:.2f}" + (f" ± {100 * error:.2f}" if error else "")
 
 
 def label_degrees(axes, variant):

@@ -1,6 +1,7 @@
 """Accuracy of six constructions against their degree."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, by, label_degrees, percent, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, label_degrees
+from keras_sparse.studies.spreads import by, percent, points, spread
 
 
 class SnnTopologies(SnnSweep):
@@ -88,7 +89,3 @@ def _above_dense(some, group):
     """Differences to the dense network of the same seed."""
     dense = {row["seed"]: row["accuracy"] for row in group if row["construction"] == DENSE}
     return [row["accuracy"] - dense[row["seed"]] for row in some]
-
-
-def points(mean, error):
-    return f"{100 * mean:+.2f}" + (f" ± {100 * error:.2f}" if error else "")

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from keras_sparse import checks
+from keras_sparse.training import run
 
 SCALES = ("smoke", "cpu", "full")
 
@@ -20,6 +21,8 @@ class Study(ABC):
         published: Tuple of strings, what the paper prints that the rows are compared with.
         scales: Dictionary from "smoke" (embedded data, under a minute), "cpu" (two cores, an hour at most) and "full"
             (the paper's protocol) to a dictionary of settings.
+        alone: Boolean, whether pieces are measured: each has the machine and, but at the smallest scale, a process to
+            itself.
 
     Args:
         scale: One of the three.
@@ -28,6 +31,7 @@ class Study(ABC):
     paper = claim = protocol = ""
     published = ()
     scales = {}  # noqa: RUF012
+    alone = False
 
     def __init__(self, scale="smoke"):
         self.scale = checks.choice("scale", scale, self, SCALES)
@@ -38,17 +42,24 @@ class Study(ABC):
         """The work: dictionary from the name of a piece to the arguments of `run_piece`, which can be pickled."""
 
     @abstractmethod
-    def run_piece(self, data_dir, **arguments):
+    def run_piece(self, data_dir, folder, **arguments):
         """Does one piece.
 
         Args:
             data_dir: Folder of the TFDS data sets, or None for the default.
+            folder: Path of a folder of the piece's own, which may not exist yet. What a piece leaves there it finds
+                again if it was stopped; when its rows are kept, the folder is deleted.
             **arguments: As `pieces` gives them.
 
         Returns:
             Non-empty list of dictionaries with the same keys in all pieces, of numbers, None, and strings that do not
             read as one of these: what is read from the CSV file again is to be the same.
         """
+
+    @staticmethod
+    def train(recipe, folder, data_dir, callbacks=()):
+        """Runs a recipe in a folder, or goes on with it, without a word; returns its `RunResult`."""
+        return run(recipe, folder, data_dir, resume=True, verbose="none", callbacks=callbacks)
 
     @abstractmethod
     def table(self, rows):

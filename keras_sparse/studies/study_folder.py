@@ -1,7 +1,10 @@
-"""The files of a study: `study.json`, `rows.csv`, `table.md`, `figure.png`."""
+"""The files of a study: `study.json`, `rows.csv`, `table.md`, `figure.png`; `pieces/` while it is under way."""
 
+import contextlib
 import csv
 import json
+import re
+import shutil
 
 from keras_sparse.training.run_folder import RunFolder, absolute, environment
 
@@ -47,6 +50,16 @@ class StudyFolder:
         with open(file, encoding="utf-8", newline="") as lines:
             rows = [{key: _value(text) for key, text in row.items()} for row in csv.DictReader(lines)]
         return [row for row in rows if row[PIECE] in known]
+
+    def piece(self, name):
+        """Path of the folder of a piece that is under way."""
+        return self.files.file("pieces") / re.sub(r"[^\w.=-]+", "-", name)
+
+    def forget_piece(self, name):
+        """Deletes the folder of a piece whose rows are written."""
+        shutil.rmtree(self.piece(name), ignore_errors=True)
+        with contextlib.suppress(OSError):  # others are under way, or none had a folder
+            self.files.file("pieces").rmdir()
 
     def write(self, rows):
         """Rows and table."""

@@ -1,7 +1,7 @@
 """How the trained weights of the first layer are distributed, against sparsity."""
 
-from keras_sparse.studies.connectivity import rank_correlation
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, by, label_degrees, spread
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, label_degrees
+from keras_sparse.studies.spreads import by, rank_correlation, spread
 
 MEASURES = ("standard deviation", "minimum", "maximum")
 

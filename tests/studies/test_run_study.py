@@ -29,11 +29,13 @@ class Squares(Study):
     def pieces(self):
         return {f"n={n}": {"n": n} for n in self.settings["numbers"]}
 
-    def run_piece(self, data_dir, n):
+    def run_piece(self, data_dir, folder, n):
+        folder.mkdir(parents=True, exist_ok=True)
         if n == 3 and len(DONE) < 3:
             DONE.append("failed")
+            (folder / "half").touch()
             raise KeyboardInterrupt
-        DONE.append(n)
+        DONE.append("found" if (folder / "half").exists() else n)
         return [{"n": n, "power": power, "value": n**power / 3, "note": None} for power in (2, 4)]
 
     def table(self, rows):
@@ -62,16 +64,18 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
     kept = (tmp_path / "rows.csv").read_text()
     assert kept.splitlines()[0] == "piece,n,power,value,note"
     assert len(kept.splitlines()) == 5  # the two pieces that were done
+    assert [folder.name for folder in (tmp_path / "pieces").iterdir()] == ["n=3"]
     assert "**Unfinished**: 2 of 3 pieces." in (tmp_path / "table.md").read_text()
     report = run_study("squares", "smoke", tmp_path)
-    assert DONE == [1, 2, "failed", 3]  # none twice
+    assert DONE == [1, 2, "failed", "found"]  # none twice
+    assert not (tmp_path / "pieces").exists()
     assert report == (tmp_path / "table.md").read_text()
     assert "| 3 | 27.000 |" in report
     assert "Unfinished" not in report
     assert (tmp_path / "figure.png").stat().st_size > 1000
     assert "squares smoke: 3/3 n=3" in capsys.readouterr().err
     run_study("squares", "smoke", tmp_path)
-    assert DONE == [1, 2, "failed", 3]
+    assert DONE == [1, 2, "failed", "found"]
     run_study("squares", "smoke", tmp_path / "again", verbose=False)
     assert (tmp_path / "again" / "rows.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
 
@@ -80,6 +84,12 @@ def test_the_folder_of_another_study_is_refused(tmp_path):
     run_study("squares", "cpu", tmp_path, jobs=1, verbose=False)
     with pytest.raises(ValueError, match=r"begun at scale cpu\. They differ in: scale, settings"):
         run_study("squares", "full", tmp_path)
+
+
+def test_what_is_measured_has_the_machine_to_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(Squares, "alone", True)
+    with pytest.raises(ValueError, match="`jobs` of run_study must be 1 for squares, which measures time and memory"):
+        run_study("squares", "smoke", tmp_path, jobs=2)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_sparse.studies.connectivity import rank_correlation
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, spread, stacked_network
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
+from keras_sparse.studies.spreads import rank_correlation, spread
 from keras_sparse.topologies import NAMED
 
 
