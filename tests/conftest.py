@@ -11,6 +11,12 @@ import keras_sparse  # noqa: F401  (registers the layers, in whatever order the 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first: started last, one of them alone would decide when the tests end."""
+    longest = ("test_other_backends.py", "test_search.py", "test_readme.py")
+    items.sort(key=lambda item: item.path.name not in longest)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_global_state():
     """Each test starts from the same global seed, precision and layer names."""
