@@ -1,7 +1,7 @@
 """Accuracy of six constructions against their degree."""
 
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, label_degrees
-from keras_sparse.studies.spreads import by, percent, points, spread
+from keras_sparse.studies.spreads import above, by, percent, points, spread
 
 
 class SnnTopologies(SnnSweep):
@@ -33,7 +33,7 @@ class SnnTopologies(SnnSweep):
             gaps = {}
             for (construction, degree), some in by(group, "construction", "degree").items():
                 if construction != DENSE:
-                    gaps[construction, degree] = spread(_above_dense(some, group))
+                    gaps[construction, degree] = above(some, by(group, "construction")[DENSE,], "seed")
             degrees = [degree for degree in self._degrees(rows) if degree < 1]
             best = {degree: max(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
             worst = {degree: min(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
@@ -83,9 +83,3 @@ class SnnTopologies(SnnSweep):
     @staticmethod
     def _degrees(rows):
         return sorted({row["degree"] for row in rows})
-
-
-def _above_dense(some, group):
-    """Differences to the dense network of the same seed."""
-    dense = {row["seed"]: row["accuracy"] for row in group if row["construction"] == DENSE}
-    return [row["accuracy"] - dense[row["seed"]] for row in some]

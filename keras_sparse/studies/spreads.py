@@ -21,6 +21,17 @@ def spread(values):
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
+def above(rows, others, *columns):
+    """How far the accuracy of rows is above that of others with the same values in these columns.
+
+    Returns:
+        Mean and standard error of the differences, or None if there are no such others.
+    """
+    reference = {key: spread([row["accuracy"] for row in some])[0] for key, some in by(others, *columns).items()}
+    pairs = [(row["accuracy"], key) for key, some in by(rows, *columns).items() for row in some if key in reference]
+    return spread([accuracy - reference[key] for accuracy, key in pairs]) if pairs else None
+
+
 def percent(rows, column):
     """`98.12 ± 0.05`: mean and standard error over seeds, in percent; of a single seed its value."""
     mean, error = spread([row[column] for row in rows])

@@ -6,7 +6,7 @@ from scipy import stats
 
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
-from keras_sparse.studies.spreads import rank_correlation, spread
+from keras_sparse.studies.spreads import above, rank_correlation, spread
 from keras_sparse.topologies import NAMED
 
 
@@ -72,3 +72,10 @@ def test_spread():
     mean, error = spread([1, 2, 3])
     assert (mean, error) == pytest.approx((2, stats.sem([1, 2, 3])))
     assert spread([4]) == (4, 0)
+
+
+def test_above_compares_pairs():
+    others = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in ((0, 0.5), (1, 0.9), (2, 0.1))]
+    rows = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in ((0, 0.6), (1, 1.0), (7, 0.3))]
+    assert above(rows, others, "seed") == pytest.approx((0.1, 0))
+    assert above(rows[2:], others, "seed") is None
