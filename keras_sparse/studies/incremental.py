@@ -32,7 +32,8 @@ class Incremental(Study):
         "layers are dense. New connections are drawn as the first ones were. Nesterov momentum 0.9, batches of 32, a "
         "rate of 0.01, divided by ten for the last tenth of the run; images shifted and mirrored. Accuracy by epoch is "
         "that on a tenth of the training images, held out. Multiply-adds are those of the forward pass (a step takes "
-        "about three times as many) of all steps so far, each with the connections that it had."
+        "about three times as many) of all steps so far, each with the connections that it had; seconds are what "
+        "`benchmarks/incremental.py` measures."
     )
     published = ("A figure without numbers.",)
     scales = {  # noqa: RUF012

@@ -50,7 +50,8 @@ class SparseRandomVsWidth(Study):
         "shifted, on CIFAR-10 mirrored. MNIST: the convolutional network of TensorFlow's tutorial; CIFAR-10: "
         "TensorFlow's cifarnet. Where a layer has one input channel the paper cuts filters; here it stays as it is. "
         "Inception-V3 and VGG-16n are counted at all scales, on images of 299 and 224 pixels (parameters and "
-        "multiply-adds of convolutions, without normalisation and classifier), and trained, on ImageNet, at `full`."
+        "multiply-adds of convolutions, without normalisation and classifier), and trained, on ImageNet, at `full`, "
+        "by the recipe of the SparseNet paper in 100 epochs."
     )
     published = (
         "Table 1, in the columns `printed`, precision after 100 epochs on ImageNet.",
