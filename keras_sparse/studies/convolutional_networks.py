@@ -61,4 +61,4 @@ def recipe_fields(dataset, **changes):
     if dataset == "imagenet2012":
         return preset_fields("sparsenet_imagenet", **changes)
     augmentation = "shift_mirror" if dataset == "cifar10" else "shift"
-    return preset_fields("quick", dataset=dataset, augmentation=augmentation, learning_rate=0.01, **changes)
+    return preset_fields("quick", dataset=dataset, augmentation=augmentation, learning_rate=0.03, **changes)

@@ -30,7 +30,7 @@ class Incremental(Study):
         "1/12 of its run, as there; the last doubling is behind all of them after 10/12. A filter reads one channel at "
         "least: with 64 channels the start is 1/64 of the connections, until the schedule is above it. Fully connected "
         "layers are dense. New connections are drawn as the first ones were. Nesterov momentum 0.9, batches of 32, a "
-        "rate of 0.01, divided by ten for the last tenth of the run; images shifted and mirrored. Accuracy by epoch is "
+        "rate of 0.03, divided by ten for the last tenth of the run; images shifted and mirrored. Accuracy by epoch is "
         "that on a tenth of the training images, held out. Multiply-adds are those of the forward pass (a step takes "
         "about three times as many) of all steps so far, each with the connections that it had; seconds are what "
         "`benchmarks/incremental.py` measures."
@@ -42,7 +42,7 @@ class Incremental(Study):
             "periods_in_run": (12,), "seeds": 1,
         },
         "cpu": {
-            "network": "cifarnet", "dataset": "cifar10", "examples": 8000, "epochs": 10, "starts": (0.01, 0.001),
+            "network": "cifarnet", "dataset": "cifar10", "examples": 6000, "epochs": 10, "starts": (0.01, 0.001),
             "periods_in_run": (60, 24, 12), "seeds": 3,
         },
         "full": {

@@ -5,13 +5,14 @@ import pytest
 
 from keras_sparse.analysis import profile
 from keras_sparse.applications import CifarNet
+from keras_sparse.datasets.loading import SOURCES
 from keras_sparse.studies.beyond import METHODS, SPARSE, Beyond, contender, layer_densities
 
-CIFAR = ((32, 32, 3), 10)
+CIFAR = SOURCES["cifar10"]
 
 
 def connected(method, budget, width=0.5):
-    return profile(contender(method, budget, width, 0, *CIFAR)[0]).connected_parameters
+    return profile(contender(method, budget, width, 16, 0, CIFAR)[0]).connected_parameters
 
 
 @pytest.mark.parametrize("budget", [0.01, 0.1])
@@ -26,8 +27,8 @@ def test_a_radix_net_has_a_third_where_others_have_three_tenths():
 
 
 def test_pruning_ends_with_the_expander_s_connections():
-    model, verbs = contender("pruned", 0.03, 0.5, 0, *CIFAR)
-    expander, _ = contender("expander", 0.03, 0.5, 0, *CIFAR)
+    model, verbs = contender("pruned", 0.03, 0.5, 16, 0, CIFAR)
+    expander, _ = contender("expander", 0.03, 0.5, 16, 0, CIFAR)
     for name in SPARSE:
         kernel, sparsity = model.get_layer(name).kernel, verbs["prune"]["allocation"][name]
         assert round((1 - sparsity) * np.prod(kernel.shape)) == expander.get_layer(name).connected_weights
@@ -35,10 +36,10 @@ def test_pruning_ends_with_the_expander_s_connections():
 
 
 def test_set_and_rigl_begin_with_the_expander_s_graph():
-    expander, verbs = contender("expander", 0.1, 0.25, 5, *CIFAR)
+    expander, verbs = contender("expander", 0.1, 0.25, 16, 5, CIFAR)
     assert verbs == {}
     for method, growth in (("set", "random"), ("rigl", "gradient")):
-        model, verbs = contender(method, 0.1, 0.25, 5, *CIFAR)
+        model, verbs = contender(method, 0.1, 0.25, 16, 5, CIFAR)
         assert verbs["rewire"]["grow"] == growth
         for name in SPARSE:
             np.testing.assert_array_equal(model.get_layer(name).mask, expander.get_layer(name).mask)
