@@ -6,18 +6,33 @@ or `keras-sparse study complexity --scale smoke`. A study is one file; `docs/stu
 """
 
 from keras_sparse.registry import Registry
+from keras_sparse.studies.beyond import Beyond
 from keras_sparse.studies.complexity import Complexity
 from keras_sparse.studies.connectivity import Connectivity
 from keras_sparse.studies.counts import Counts
+from keras_sparse.studies.incremental import Incremental
 from keras_sparse.studies.pruned_structures import PrunedStructures
 from keras_sparse.studies.radix_nets import RadixNets
 from keras_sparse.studies.run_study import run_study
 from keras_sparse.studies.snn_topologies import SnnTopologies
+from keras_sparse.studies.sparse_random_vs_width import SparseRandomVsWidth
 from keras_sparse.studies.study import SCALES, Study
 from keras_sparse.studies.weight_statistics import WeightStatistics
 
 STUDIES = Registry(
-    "study", [Complexity, Connectivity, Counts, PrunedStructures, RadixNets, SnnTopologies, WeightStatistics]
+    "study",
+    [
+        Beyond,
+        Complexity,
+        Connectivity,
+        Counts,
+        Incremental,
+        PrunedStructures,
+        RadixNets,
+        SnnTopologies,
+        SparseRandomVsWidth,
+        WeightStatistics,
+    ],
 )
 
 

@@ -32,6 +32,17 @@ def above(rows, others, *columns):
     return spread([accuracy - reference[key] for accuracy, key in pairs]) if pairs else None
 
 
+def differs(values):
+    """Whether differences over seeds are from a mean other than 0, with 95% confidence; not so for a single one.
+
+    By Student's t: two or three seeds have to agree well.
+    """
+    from scipy.stats import t
+
+    mean, error = spread(values)
+    return len(values) > 1 and abs(mean) > t.ppf(0.975, len(values) - 1) * error
+
+
 def percent(rows, column):
     """`98.12 ± 0.05`: mean and standard error over seeds, in percent; of a single seed its value."""
     mean, error = spread([row[column] for row in rows])

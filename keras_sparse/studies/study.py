@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 from keras_sparse import checks
 from keras_sparse.training import run
+from keras_sparse.training.run_folder import RunFolder
 
 SCALES = ("smoke", "cpu", "full")
 
@@ -60,6 +61,17 @@ class Study(ABC):
     def train(recipe, folder, data_dir, callbacks=()):
         """Runs a recipe in a folder, or goes on with it, without a word; returns its `RunResult`."""
         return run(recipe, folder, data_dir, resume=True, verbose="none", callbacks=callbacks)
+
+    @staticmethod
+    def keep(model, folder):
+        """Saves a model in the folder of a piece, if it is not there yet, for a recipe to begin with; returns its path.
+
+        The path is an absolute one: the piece may be resumed from another folder.
+        """
+        file = RunFolder(folder).file("model.keras").absolute()
+        if not file.is_file():
+            RunFolder(folder).write_model(file.name, model)
+        return str(file)
 
     @abstractmethod
     def table(self, rows):

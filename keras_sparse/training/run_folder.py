@@ -115,7 +115,10 @@ class RunFolder:
         self._replace("last.keras", write)
 
     def write_best(self, model):
-        self._replace("best.keras", model.save)
+        self.write_model("best.keras", model)
+
+    def write_model(self, name, model):
+        self._replace(name, model.save)
 
     def write_figure(self, name, figure):
         self._replace(name, lambda path: figure.savefig(path, dpi=120))
