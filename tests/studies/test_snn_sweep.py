@@ -6,7 +6,7 @@ from scipy import stats
 
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
-from keras_sparse.studies.spreads import rank_correlation, spread
+from keras_sparse.studies.spreads import differs, rank_correlation, spread
 from keras_sparse.topologies import NAMED
 
 
@@ -72,3 +72,9 @@ def test_spread():
     mean, error = spread([1, 2, 3])
     assert (mean, error) == pytest.approx((2, stats.sem([1, 2, 3])))
     assert spread([4]) == (4, 0)
+
+
+def test_differs_is_students_test():
+    for values in ([0.01, 0.02, 0.03], [0.01, 0.02, 0.021], [0.02, 0.022], [-3, -2.5, -2, -2.8]):
+        assert differs(values) == (stats.ttest_1samp(values, 0).pvalue < 0.05)
+    assert [differs([0.01, 0.02, 0.03]), differs([0.02, 0.022, 0.021]), differs([1]), differs([])] == [0, 1, 0, 0]
