@@ -115,16 +115,18 @@ class Beyond(Study):
                 method: {row["seed"]: row["accuracy"] for row in some}
                 for (method,), some in by(group, "method").items()
             }
-            order = sorted(accuracies, key=lambda method: -spread([*accuracies[method].values()])[0])
-            best = accuracies[order[0]]
-            equal = [name for name in order[1:] if not differs(gaps(best, accuracies[name]))]
-            behind = ", ".join(f"{METHODS[name]} {points(*spread(gaps(accuracies[name], best)))}" for name in order[1:])
+            first, *others = sorted(accuracies, key=lambda method: -spread([*accuracies[method].values()])[0])
+            best = accuracies[first]
+            behind = {name: gaps(accuracies[name], best) for name in others}
+            behind = {METHODS[name]: values for name, values in behind.items() if values}
+            equal = [name for name, values in behind.items() if not differs(values)]
+            listed = ", ".join(f"{name} {points(*spread(values))}" for name, values in behind.items())
             to_dense = gaps(best, dense)
             lines.append(
-                f"{budget:.0%}: {METHODS[order[0]]} is ahead"
+                f"{budget:.0%}: {METHODS[first]} is ahead"
                 + (f", {points(*spread(to_dense))} points to the dense network" if to_dense else "")
-                + f"; behind it, in points: {behind or 'none'}. With 95% confidence over seeds it is not to be told "
-                f"from {', '.join(METHODS[name] for name in equal) or 'none'}."
+                + f"; behind it, in points: {listed or 'none'}. With 95% confidence over seeds it is not to be told "
+                f"from {', '.join(equal) or 'none'}."
             )
         return lines
 

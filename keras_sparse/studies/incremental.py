@@ -101,26 +101,29 @@ class Incremental(Study):
             "connections at first", "doubled every (steps)", "full after (epochs)", "test accuracy",
             "above dense (points)", "multiply-adds, of dense", f"of dense, until {common:.1%} held-out accuracy",
         )  # fmt: skip
-        dense = _curves(rows)[DENSE, None]
+        curves = _curves(rows)
+        dense = curves.get((DENSE, None))
         cells = []
-        for (start, period), curve in _curves(rows).items():
-            full = curve["epoch"][np.argmax(curve["macs"] == dense["macs"][-1])]
+        for (start, period), curve in curves.items():
+            full = curve["epoch"][np.argmax(curve["macs"] == curve["macs"][-1])]
             last = _last(rows, start, period)
+            gaps = _above_dense(rows, start, period) if period else []
             cells.append(
                 (
-                    f"{start:.1%}", "" if period is None else f"{period:,}", "" if period is None else str(full),
-                    percent(last, "test_accuracy"),
-                    "" if period is None else points(*spread(_above_dense(rows, start, period))),
-                    f"{curve['spent'][-1] / dense['spent'][-1]:.0%}",
-                    f"{_first(curve, common)[1] / _first(dense, common)[1]:.0%}",
+                    f"{start:.1%}", f"{period:,}" if period else "", str(full) if period else "",
+                    percent(last, "test_accuracy"), points(*spread(gaps)) if gaps else "",
+                    f"{curve['spent'][-1] / dense['spent'][-1]:.0%}" if dense else "",
+                    f"{_first(curve, common)[1] / _first(dense, common)[1]:.0%}" if dense else "",
                 )
             )  # fmt: skip
         return titles, cells
 
     def findings(self, rows):
         curves, common = _curves(rows), common_accuracy(rows)
-        dense = curves[DENSE, None]
-        names = {key: f"from {key[0]:.1%}, doubled every {key[1]:,} steps" for key in curves if key[1]}
+        dense = curves.pop((DENSE, None), None)
+        if dense is None:
+            return ["The dense network is not trained yet."]
+        names = {key: f"from {key[0]:.1%}, doubled every {key[1]:,} steps" for key in curves}
         gaps = {key: _above_dense(rows, *key) for key in names}
         clear = {key: spread(values)[0] for key, values in gaps.items() if differs(values)}
         better, worse = (
@@ -149,7 +152,6 @@ class Incremental(Study):
         panels = figure.subplots(1, 2, sharey=True)
         curves = _curves(rows)
         periods = sorted({period for _, period in curves if period})
-        full = curves[DENSE, None]["macs"][-1]
         for (start, period), curve in curves.items():
             style = {"color": "k"}
             name = "dense"
@@ -164,7 +166,7 @@ class Incremental(Study):
                     curve[column], curve["accuracy"], curve["error"], linewidth=1, capsize=2, elinewidth=0.6,
                     label=name, **style,
                 )  # fmt: skip
-                first = np.argmax(curve["macs"] == full)
+                first = np.argmax(curve["macs"] == curve["macs"][-1])
                 axes.plot(curve[column][first], curve["accuracy"][first], "o", color=style["color"], markersize=5)
         panels[0].set_xlabel("steps")
         panels[1].set_xlabel("multiply-adds spent, forward pass")

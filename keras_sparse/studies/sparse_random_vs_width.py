@@ -219,8 +219,8 @@ def _of_trained(name, rows):
     clear = {kept: spread(values)[0] > 0 for kept, values in gaps.items() if differs(values)}
     better, worse = ([f"{kept:.1%}" for kept, above in clear.items() if above == which] for which in (True, False))
     lines = [
-        f"{name}: sparse above narrow networks of as many connections, in points: {listed}. With 95% confidence sparse "
-        f"ones are better at {', '.join(better) or 'none'}, worse at {', '.join(worse) or 'none'}."
+        f"{name}: sparse above narrow networks of as many connections, in points: {listed or 'none yet'}. With 95% "
+        f"confidence sparse ones are better at {', '.join(better) or 'none'}, worse at {', '.join(worse) or 'none'}."
     ]
     full, smallest = max(rows, key=lambda row: row["parameters"]), min(rows, key=lambda row: row["parameters"])
     groups = by(rows, "kept", "multiplier")

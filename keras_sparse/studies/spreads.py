@@ -39,8 +39,10 @@ def differs(values):
     """
     from scipy.stats import t
 
+    if len(values) < 2:
+        return False
     mean, error = spread(values)
-    return len(values) > 1 and abs(mean) > t.ppf(0.975, len(values) - 1) * error
+    return abs(mean) > t.ppf(0.975, len(values) - 1) * error
 
 
 def percent(rows, column):

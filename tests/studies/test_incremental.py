@@ -56,3 +56,7 @@ def test_findings():
     assert "above dense from 1.0%, doubled every 10 steps (+1.00 points); below dense none" in differing
     assert "after 1.50 times as many steps and 0.30 times as many multiply-adds as dense" in reached
     assert study.table(rows)[1][1] == ("1.0%", "10", "2", "81.00 ± 5.77", "+1.00", "20%", "30%")
+
+    sparse = [row for row in rows if row["period"]]  # it may be done before the dense network is
+    assert study.table(sparse)[1] == [("1.0%", "10", "2", "81.00 ± 5.77", "", "", "")]
+    assert study.findings(sparse) == ["The dense network is not trained yet."]

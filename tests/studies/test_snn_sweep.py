@@ -6,7 +6,7 @@ from scipy import stats
 
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
-from keras_sparse.studies.spreads import above, rank_correlation, spread
+from keras_sparse.studies.spreads import above, differs, rank_correlation, spread
 from keras_sparse.topologies import NAMED
 
 
@@ -79,3 +79,9 @@ def test_above_compares_pairs():
     rows = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in ((0, 0.6), (1, 1.0), (7, 0.3))]
     assert above(rows, others, "seed") == pytest.approx((0.1, 0))
     assert above(rows[2:], others, "seed") is None
+
+
+def test_differs_is_students_test():
+    for values in ([0.01, 0.02, 0.03], [0.01, 0.02, 0.021], [0.02, 0.022], [-3, -2.5, -2, -2.8]):
+        assert differs(values) == (stats.ttest_1samp(values, 0).pvalue < 0.05)
+    assert [differs([0.01, 0.02, 0.03]), differs([0.02, 0.022, 0.021]), differs([1]), differs([])] == [0, 1, 0, 0]
