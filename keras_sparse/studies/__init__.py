@@ -9,12 +9,18 @@ from keras_sparse.registry import Registry
 from keras_sparse.studies.complexity import Complexity
 from keras_sparse.studies.connectivity import Connectivity
 from keras_sparse.studies.counts import Counts
+from keras_sparse.studies.depth import Depth
+from keras_sparse.studies.feature_reuse import FeatureReuse
 from keras_sparse.studies.run_study import run_study
 from keras_sparse.studies.snn_topologies import SnnTopologies
+from keras_sparse.studies.sparsenet_vs_densenet import SparsenetVsDensenet
 from keras_sparse.studies.study import SCALES, Study
 from keras_sparse.studies.weight_statistics import WeightStatistics
 
-STUDIES = Registry("study", [Complexity, Connectivity, Counts, SnnTopologies, WeightStatistics])
+STUDIES = Registry(
+    "study",
+    [Complexity, Connectivity, Counts, Depth, FeatureReuse, SnnTopologies, SparsenetVsDensenet, WeightStatistics],
+)
 
 
 def list_studies():
