@@ -166,7 +166,7 @@ class Depth(Study):
         for (network,), group in by(rows, "network").items():
             listed = ", ".join(f"{loss(some)} at {depth}" for (depth,), some in by(group, "depth").items())
             lines.append(f"{network}, loss: {listed}.")
-        for (depth,), group in by(rows, "depth").items():
+        for (depth,), group in by(sorted(rows, key=lambda row: row["depth"]), "depth").items():
             networks = by(group, "network")
             if len(networks) > 1:
                 listed = "; ".join(
@@ -174,6 +174,7 @@ class Depth(Study):
                     for (network,), some in networks.items()
                 )
                 lines.append(f"{depth} layers, step and memory above imports: {listed}.")
+            lines += _errors(depth, networks)
         return lines
 
     def plot(self, rows):
@@ -183,7 +184,8 @@ class Depth(Study):
         panels = figure.subplots(2, 3).ravel()
         shown = {"first step": COSTS["first step"], "step": COSTS["step"], "above": "memory above imports (GiB)"}
         shown |= {"parameters": "parameters", "loss": "loss (none where it diverged)"}
-        for i, ((network,), group) in enumerate(by(rows, "network").items()):
+        for (network,), group in by(rows, "network").items():
+            i = list(NETWORKS).index(network)
             style = {"color": f"C{i}", "marker": "osv^D*P"[i], "markersize": 5, "linewidth": 1}
             for axes, column in zip(panels, shown, strict=False):
                 found = by([row for row in group if row[column] is not None], "depth")
@@ -213,6 +215,20 @@ class Depth(Study):
         axes.plot(printed.keys(), printed.values(), **{**style, "linestyle": ":"}, fillstyle="none")
 
 
+def _errors(depth, networks):
+    """SparseNet[+] against ResNet in test error, where both were trained to the end."""
+    twins = [networks.get((network,), ()) for network in ("SparseNet[+]", "ResNet")]
+    if not all(twins) or any(row["accuracy"] is None for rows in twins for row in rows):
+        return []
+    sparse, dense = ({row["seed"]: row["accuracy"] for row in rows} for rows in twins)
+    mean, error = spread([100 * (dense[seed] - sparse[seed]) for seed in sparse])
+    printed = NETWORKS["SparseNet[+]"][2][depth] - NETWORKS["ResNet"][2][depth]
+    return [
+        f"{depth} layers, error of SparseNet[+] minus that of ResNet: {mean:+.2f} ± {error:.2f} points, printed "
+        f"{printed:+.2f}."
+    ]
+
+
 def loss(rows):
     """Mean and standard error over seeds, or how many of them diverged."""
     finite = [row["loss"] for row in rows if row["loss"] is not None]
@@ -223,4 +239,4 @@ def loss(rows):
 
 def _mean(values):
     mean, error = spread(values)
-    return f"{mean:.2f}" + (f" ± {error:.2f}" if error else "")
+    return f"{mean:.3g}" + (f" ± {error:.1g}" if error else "")

@@ -191,7 +191,7 @@ class SparsenetVsDensenet(Study):
         *panels, ratios = figure.subplots(1, len(datasets) + 1)
         for axes, (dataset,) in zip(panels, datasets, strict=True):
             self._plot_accuracies(axes, dataset, rows)
-        panels[0].legend(fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
         timed = [key for key, group in by(rows, "dataset", "configuration").items() if time_ratio(group) is not None]
         names = list(dict.fromkeys(name for _, name in timed))
         for i, (dataset,) in enumerate(datasets):
