@@ -54,11 +54,11 @@ SIZES = {
     for count in PUBLISHED_COUNTS
     if count.source == figure
 }
-ARGUMENTS = {name: {key: count.arguments[key] for key in count.arguments if key != "classes"}
-             for (_, name, _), count in SIZES.items()}  # fmt: skip
-TINY = "BC 10, k=4"
-ARGUMENTS[TINY] = {"depth": 10, "growth_rate": 4, "bottleneck": True}
-ALL = tuple(PRINTED["cifar10"])
+ALL, TINY = tuple(PRINTED["cifar10"]), "BC 10, k=4"
+ARGUMENTS = {
+    name: {key: value for key, value in count.arguments.items() if key != "classes"}
+    for (_, name, _), count in SIZES.items()
+} | {TINY: {"depth": 10, "growth_rate": 4, "bottleneck": True}}
 
 
 class SparsenetVsDensenet(Study):
@@ -181,6 +181,10 @@ class SparsenetVsDensenet(Study):
                 seeds = f"{len(gaps)} seed{'s' if len(gaps) > 1 else ''}"
                 found.append(f"accuracy {points(*spread(gaps))} points ({seeds}{beside})")
             lines.append(f"{dataset}, {name}, SparseNet to DenseNet: {'; '.join(found)}.")
+        ratios = [time_ratio(group) for group in by(rows, "dataset", "configuration").values()]
+        ratios = [ratio for ratio in ratios if ratio is not None]
+        faster = sum(ratio < 1 for ratio in ratios)
+        lines.append(f"SparseNet takes less time for an epoch in {faster} of {len(ratios)} pairs.")
         return lines
 
     def plot(self, rows):
@@ -192,25 +196,23 @@ class SparsenetVsDensenet(Study):
         for axes, (dataset,) in zip(panels, datasets, strict=True):
             self._plot_accuracies(axes, dataset, rows)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
-        timed = [key for key, group in by(rows, "dataset", "configuration").items() if time_ratio(group) is not None]
-        names = list(dict.fromkeys(name for _, name in timed))
+        groups = by(rows, "dataset", "configuration")
+        names = list(dict.fromkeys(name for _, name in groups))
         for i, (dataset,) in enumerate(datasets):
-            groups = by(rows, "dataset", "configuration")
-            found = [(names.index(name), time_ratio(groups[dataset, name])) for one, name in timed if one == dataset]
-            paper = [(names.index(name), printed_ratio(dataset, name)) for one, name in timed if one == dataset]
-            paper = [point for point in paper if point[1] is not None]
-            if found:
-                ratios.plot(*zip(*found, strict=True), "o", color=f"C{i}", label=f"{dataset}, ours")
-            if paper:
-                ratios.plot(
-                    *zip(*paper, strict=True), "s", color=f"C{i}", fillstyle="none", markersize=9,
-                    label=f"{dataset}, published",
-                )  # fmt: skip
+            ours = {at: time_ratio(groups.get((dataset, name), ())) for at, name in enumerate(names)}
+            paper = {at: printed_ratio(dataset, name) for at, name in enumerate(names)}
+            for mark, title, found in (("o", "ours", ours), ("s", "published", paper)):
+                marks = [point for point in found.items() if point[1] is not None]
+                if marks:
+                    ratios.plot(
+                        *zip(*marks, strict=True), mark, color=f"C{i}", markersize=6 if found is ours else 9,
+                        fillstyle="full" if found is ours else "none", label=f"{dataset}, {title}",
+                    )  # fmt: skip
         ratios.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
         ratios.set_xlim(-0.5, len(names) - 0.5)
+        ratios.axhline(1, color="0.6", linewidth=0.8)
         ratios.set_ylim(bottom=0)
         ratios.set_ylabel("time for an epoch, SparseNet / DenseNet")
-        ratios.axhline(1, color="0.6", linewidth=0.8)
         ratios.grid(alpha=0.3)
         ratios.legend(fontsize=8)
         return figure

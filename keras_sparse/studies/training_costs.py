@@ -1,7 +1,6 @@
 """Seconds and memory that training takes, and how they grow."""
 
 import math
-import resource
 import sys
 import time
 
@@ -24,6 +23,8 @@ def clocked(function, *arguments):
 
 def peak_memory():
     """The most memory that this process has held so far, in GiB."""
+    import resource  # not on Windows
+
     unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
