@@ -18,11 +18,10 @@ import csv
 import json
 import math
 import os
-import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 MODELS = ("sparsenet-bc", "sparsenet-sum", "densenet-bc", "resnet")
@@ -50,48 +49,30 @@ def measure(name, depth, form, batch, steps):
     import numpy as np
 
     import keras_sparse.applications  # so that the first build does not count as its import
-    from keras_sparse.training import CoupledDecaySGD
-    from keras_sparse.training.compilation import compile_classifier
+    from keras_sparse.studies.training_costs import clocked, peak_memory, prepare
 
     assert keras_sparse.applications
     keras.utils.set_random_seed(0)
-    found = {"of it imports": peak()}
-
-    def clocked(what, function):
-        began = time.perf_counter()
-        result = function()
-        found[what] = time.perf_counter() - began
-        return result
-
-    model = clocked("build", lambda: build(name, depth, form))
-    compile_classifier(model, CoupledDecaySGD(0.01, momentum=0.9, nesterov=True))
-    model.optimizer.build(model.trainable_variables)
+    found = {"of it imports": peak_memory()}
+    found["build"], model = clocked(build, name, depth, form)
+    prepare(model)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch, 32, 32, 3)).astype("float32")
     y = rng.integers(0, 10, batch)
     before = model.get_weights()[0]
-    clocked("first step", lambda: model.train_on_batch(x, y))
-    taken = []
-    for _ in range(steps):
-        clocked("step", lambda: model.train_on_batch(x, y))
-        taken.append(found["step"])
-    found["step"] = sorted(taken)[len(taken) // 2]
-    found["peak"] = peak()
+    found["first step"], *others = (clocked(model.train_on_batch, x, y)[0] for _ in range(steps + 1))
+    found["step"] = statistics.median(others)
+    found["peak"] = peak_memory()
     found["above"] = found["peak"] - found["of it imports"]
     assert not np.array_equal(before, model.get_weights()[0]), "a step must change the first kernel"
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
-        clocked("save", lambda: model.save(path))
-        again = clocked("load", lambda: keras.saving.load_model(path))
+        found["save"], _ = clocked(model.save, path)
+        found["load"], again = clocked(keras.saving.load_model, path)
     # Eager calls: tracing another graph would double what is measured.
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(x)) for m in (model, again)))
     parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
     return {"model": name, "form": form, "depth": depth, "batch": batch, "parameters": parameters, **found}
-
-
-def peak():
-    """Peak memory of this process in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def child(task):
@@ -105,13 +86,6 @@ def child(task):
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def exponent(rows, column):
-    """The slope of the straight line through logarithms of depth and cost."""
-    points = [(math.log(row["depth"]), math.log(max(row[column], 1e-3))) for row in rows]
-    middle, mean = (sum(values) / len(points) for values in zip(*points, strict=True))
-    return sum((x - middle) * (y - mean) for x, y in points) / sum((x - middle) ** 2 for x, _ in points)
 
 
 def line(row):
@@ -169,6 +143,8 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from masked_training import machine
 
+    from keras_sparse.studies.training_costs import exponent
+
     depths, steps = ([22, 40], 2) if arguments.quick else (arguments.depth, arguments.steps)
     here = machine()
     print(here)
@@ -183,7 +159,9 @@ def main():
                     print(line(rows[-1]), flush=True)
     for (model, form), group in groups(rows).items():
         if len(group) > 1:
-            fitted = ", ".join(f"{column} {exponent(group, column):.2f}" for column in FITTED)
+            costs = {column: [row[column] for row in group] for column in FITTED}
+            grown = [row["depth"] for row in group]
+            fitted = ", ".join(f"{column} {exponent(grown, cost):.2f}" for column, cost in costs.items())
             print(f"{model}, {form}, exponents of depth: {fitted}")
             ratios = ", ".join(f"{column} {group[-1][column] / group[0][column]:.2f}" for column in FITTED)
             print(f"{model}, {form}, depth {group[-1]['depth']} to {group[0]['depth']}: {ratios}")

@@ -18,6 +18,8 @@ from keras_sparse.layers import SparseAggregationBlock
 from keras_sparse.layers.sparse_kernel import SparseKernel
 from keras_sparse.layers.two_forms import refuse_loops
 
+HEAT = "mean |weight| / largest of the layer"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StageReuse:
@@ -109,28 +111,35 @@ def plot_feature_reuse(result, path):
         result: `FeatureReuse`.
         path: String or path of the file; its ending says the kind, such as ".png".
     """
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(4.2 * len(result.stages) + 0.8, 4.6), layout="constrained")
     figure.suptitle(f"Feature reuse of {result.model_name}")
     panels = figure.subplots(1, len(result.stages), squeeze=False)[0]
     for axes, stage in zip(panels, result.stages, strict=True):
-        units = len(stage.sources) - 1
-        image = axes.imshow(
-            stage.normalized, cmap=colormaps["turbo"].with_extremes(bad="white"), vmin=0, vmax=1,
-            interpolation="nearest", extent=(0.5, len(stage.readers) + 0.5, units + 0.5, -0.5),
-        )  # fmt: skip
-        if len(stage.readers) > units:
-            axes.axvline(units + 0.5, color="black", linewidth=1)
-        axes.set_title(f"{stage.name}, then {stage.readers[-1]}" if len(stage.readers) > units else stage.name)
-        axes.set_xlabel("layer that reads")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True))
+        image = draw_heat_map(axes, stage)
     panels[0].set_ylabel("output that is read (0: the stage's input)")
-    figure.colorbar(image, ax=panels, shrink=0.8, label="mean |weight| / largest of the layer")
+    figure.colorbar(image, ax=panels, shrink=0.8, label=HEAT)
     figure.savefig(path, dpi=150)
+
+
+def draw_heat_map(axes, stage):
+    """Draws one `StageReuse` into a panel; returns the image, for a colour bar."""
+    from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
+
+    units = len(stage.sources) - 1
+    image = axes.imshow(
+        stage.normalized, cmap=colormaps["turbo"].with_extremes(bad="white"), vmin=0, vmax=1,
+        interpolation="nearest", extent=(0.5, len(stage.readers) + 0.5, units + 0.5, -0.5),
+    )  # fmt: skip
+    if len(stage.readers) > units:
+        axes.axvline(units + 0.5, color="black", linewidth=1)
+    axes.set_title(f"{stage.name}, then {stage.readers[-1]}" if len(stage.readers) > units else stage.name)
+    axes.set_xlabel("layer that reads")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    return image
 
 
 def _rows(stage):

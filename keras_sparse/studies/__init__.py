@@ -10,12 +10,15 @@ from keras_sparse.studies.beyond import Beyond
 from keras_sparse.studies.complexity import Complexity
 from keras_sparse.studies.connectivity import Connectivity
 from keras_sparse.studies.counts import Counts
+from keras_sparse.studies.depth import Depth
+from keras_sparse.studies.feature_reuse import FeatureReuse
 from keras_sparse.studies.incremental import Incremental
 from keras_sparse.studies.pruned_structures import PrunedStructures
 from keras_sparse.studies.radix_nets import RadixNets
 from keras_sparse.studies.run_study import run_study
 from keras_sparse.studies.snn_topologies import SnnTopologies
 from keras_sparse.studies.sparse_random_vs_width import SparseRandomVsWidth
+from keras_sparse.studies.sparsenet_vs_densenet import SparsenetVsDensenet
 from keras_sparse.studies.study import SCALES, Study
 from keras_sparse.studies.weight_statistics import WeightStatistics
 
@@ -26,11 +29,14 @@ STUDIES = Registry(
         Complexity,
         Connectivity,
         Counts,
+        Depth,
+        FeatureReuse,
         Incremental,
         PrunedStructures,
         RadixNets,
         SnnTopologies,
         SparseRandomVsWidth,
+        SparsenetVsDensenet,
         WeightStatistics,
     ],
 )

@@ -1,0 +1,36 @@
+"""Seconds and memory that training takes, and how they grow."""
+
+import math
+import sys
+import time
+
+from keras_sparse.training import CoupledDecaySGD
+from keras_sparse.training.compilation import compile_classifier
+
+
+def prepare(model, learning_rate=0.01):
+    """Compiles a classifier as the papers train it, and builds the optimizer, so that no step has to."""
+    compile_classifier(model, CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True))
+    model.optimizer.build(model.trainable_variables)
+
+
+def clocked(function, *arguments):
+    """`(seconds, result)` of a call."""
+    began = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - began, result
+
+
+def peak_memory():
+    """The most memory that this process has held so far, in GiB."""
+    import resource  # not on Windows
+
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def exponent(depths, costs):
+    """The slope of the straight line through logarithms of depth and cost: `cost ~ depth ** exponent`."""
+    points = [(math.log(depth), math.log(max(cost, 1e-3))) for depth, cost in zip(depths, costs, strict=True)]
+    middle, mean = (sum(values) / len(points) for values in zip(*points, strict=True))
+    return sum((x - middle) * (y - mean) for x, y in points) / sum((x - middle) ** 2 for x, _ in points)
