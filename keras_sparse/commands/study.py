@@ -1,7 +1,8 @@
 """`keras-sparse study`: a table and a figure of a paper, found anew."""
 
+import inspect
+
 from keras_sparse import checks
-from keras_sparse.analysis.text_table import text_table
 from keras_sparse.commands import add_command
 from keras_sparse.studies import SCALES, STUDIES, list_studies, run_study
 
@@ -34,8 +35,9 @@ def add(commands):
 
 def run(arguments):
     if arguments.list:
-        studies = [(name, STUDIES.lookup(name, "study")) for name in list_studies()]
-        print(text_table(("study", "of"), [(name, study.paper) for name, study in studies], words=(None, None)))
+        for name in list_studies():
+            study = STUDIES.lookup(name, "study")
+            print(f"{name}\n    {inspect.getdoc(study).splitlines()[0]}\n    {study.paper}")
         return 0
     if arguments.study is None:
         raise ValueError(

@@ -29,7 +29,7 @@ DENSE = "dense"
 class Beyond(Study):
     """Pruning, SET, RigL, expanders, RadiX-Nets and sparse aggregation with the same budget of connections."""
 
-    paper = "None: the methods of all papers side by side"
+    paper = "Of no paper: methods of all of them side by side"
     claim = (
         "No paper compares these. The question: which is the most accurate with 1, 3, 10 and 30% of the connections of "
         "one network?"

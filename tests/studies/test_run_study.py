@@ -114,7 +114,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main(["study", "--list"]) == 0
-    assert re.search("complexity +Zhu et al., 2018", capsys.readouterr().out)
+    assert re.search(r"complexity\n    Links, .*\n    Zhu et al., 2018", capsys.readouterr().out)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="starts processes, for what is the same anywhere")
