@@ -71,7 +71,6 @@ def plot_runs(histories):
     columns = min(3, len(histories))
     figure = Figure(figsize=(4.5 * len(panels), 3.8 + 0.2 * -(-len(histories) // columns)), layout="constrained")
     colors = colormaps["tab10" if len(histories) <= 10 else "tab20"].colors
-    handles = []
     for axes, quantity in zip(figure.subplots(1, len(panels)), panels, strict=True):
         lines = []
         for i, rows in enumerate(histories.values()):
@@ -83,12 +82,11 @@ def plot_runs(histories):
             name = f"val_{quantity}" if has_validation else quantity
             values = [row.get(name) for row in rows]
             lines += axes.plot(epochs, values, style, color=color, marker="o", markersize=3)
-        handles = lines
         axes.set_xlabel("epoch")
         axes.set_ylabel(PANELS[quantity])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     # A dollar would begin a formula.
     names = [shorten(name, 48).replace("$", r"\$") for name in histories]
-    figure.legend(handles, names, loc="outside lower center", ncols=columns)
+    figure.legend(lines, names, loc="outside lower center", ncols=columns)
     return figure

@@ -45,6 +45,7 @@ summary { cursor: pointer; padding: 0.2rem 0; }
   h2, h3, figcaption { break-after: avoid; }
   h2 { margin-top: 1.5rem; }
   section + section { break-before: page; }
+  details:not([open]) { display: none; }
   img, tr { break-inside: avoid; }
   img { max-width: 100%; }
   .box, pre { overflow: visible; }
