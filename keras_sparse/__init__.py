@@ -67,6 +67,7 @@ __all__ = [
     "mask_in_place",
     "patterns",
     "reinitialize",
+    "reports",
     "rewind",
     "roll",
     "scale_width",
@@ -85,8 +86,8 @@ __all__ = [
 
 def __getattr__(name):
     # The search spaces are KerasTuner classes, and importing KerasTuner takes longer than all the rest; nothing else
-    # needs the studies.
-    if name in ("studies", "tuning"):
+    # needs studies and reports.
+    if name in ("reports", "studies", "tuning"):
         return importlib.import_module(f"keras_sparse.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -6,6 +6,7 @@ keras-sparse export runs/first/best.keras --output exported
 keras-sparse search --trials 20 --max-parameters 200k # networks that are worth their size, under three minutes
 keras-sparse profile --model resnet --depth 56
 keras-sparse study --list                             # tables and figures of the papers
+keras-sparse report runs/first runs/found             # one page about all of them
 keras-sparse models
 keras-sparse topologies --fan-in 784 --fan-out 300
 keras-sparse kernels                                  # how sparse products are computed here
@@ -17,7 +18,7 @@ import sys
 
 from keras_sparse import __version__
 from keras_sparse._quiet_start import interrupt_as_usual
-from keras_sparse.commands import export, kernels, models, profile, prune, search, study, topologies, train
+from keras_sparse.commands import export, kernels, models, profile, prune, report, search, study, topologies, train
 from keras_sparse.commands.error_words import in_command_words
 from keras_sparse.distribution import LostProcessError
 from keras_sparse.kernels.native.not_built import NotBuilt
@@ -65,7 +66,7 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in (train, prune, export, search, profile, study, models, topologies, kernels):
+    for command in (train, prune, export, search, profile, study, report, models, topologies, kernels):
         command.add(commands)
     return parser
 

@@ -23,7 +23,9 @@ def test_models_lists_all(capsys):
     assert all(name in printed for name in list_models())
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["prune"], ["search"], ["profile"], ["study"], ["models"]], ids=str)
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["prune"], ["search"], ["profile"], ["study"], ["report"], ["models"]], ids=str
+)
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -103,6 +105,8 @@ def test_no_command_prints_the_help(capsys):
         ("prune m.keras --to 0.5 --pattern 3:2", "`n` of `--pattern 3:2` must be"),
         ("study", "`NAME` must be a study: complexity, "),
         ("study complexities", "Did you mean 'complexity'?"),
+        ("report nowhere", "'nowhere' is no folder. Pass what `--output` of train, prune, search or study named."),
+        ("report nowhere --output report.pdf", "`--output` must be a file, *.html. Received: output='report.pdf'"),
         ("study complexity --jobs 0 --output {tmp}/x", "`--jobs` must be an integer >= 1"),
         ("prune m.keras --to 0.5 --begin 9 --end 3", "`--end` must be an integer >= 9. Received: end=3. It may not"),
     ],

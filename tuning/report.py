@@ -17,6 +17,14 @@ COLUMNS = (
 
 def results_table(result):
     """The trials of a `SearchResult` as text: trained ones first, best score first; then why others failed."""
+    titles, rows = results_cells(result)
+    lines = [text_table(titles, rows, words=(None, None, None))]
+    lines += [textwrap.fill(failure, 120) for failure in failures(result)]
+    return "\n".join([*lines, *notes(result)])
+
+
+def results_cells(result):
+    """`(titles, rows)` of the trials that were trained, best score first."""
     fronts = _fronts(result)
     trained = sorted((trial for trial in result.trials if trial.scores), key=lambda trial: -trial.score)
     titles = ("trial", "network", "on front", "validation", "test", "parameters", "MACs", "epochs", "seconds", "score")
@@ -35,14 +43,20 @@ def results_table(result):
         )
         for trial in trained
     ]
-    lines = [text_table(titles, rows, words=(None, None, None))]
-    for trial in result.trials:
-        if trial.error:
-            lines.append(textwrap.fill(f"trial {trial.name} failed: {trial.words()}: {trial.error}", 120))
-    notes = ["p, m: none is as accurate with fewer parameters, or multiply-adds. *: ended early, as hopeless."]
+    return titles, rows
+
+
+def failures(result):
+    """A sentence for each trial that failed."""
+    return [f"trial {trial.name} failed: {trial.words()}: {trial.error}" for trial in result.trials if trial.error]
+
+
+def notes(result):
+    """What the table's signs mean, and what is not in it."""
+    lines = ["p, m: none is as accurate with fewer parameters, or multiply-adds. *: ended early, as hopeless."]
     if result.refused:
-        notes.append(f"{result.refused} proposals were over the budget, and not trained.")
-    return "\n".join([*lines, *notes])
+        lines.append(f"{result.refused} proposals were over the budget, and not trained.")
+    return lines
 
 
 def _fronts(result):

@@ -39,6 +39,15 @@ class SearchResult:
     trials: list
     refused: int
 
+    @classmethod
+    def read(cls, output):
+        """What a search that was begun in a folder has come to so far."""
+        folder = RunFolder(output)
+        settings = json.loads(folder.file(SETTINGS).read_text(encoding="utf-8"))
+        oracle = folder.file(TRIALS) / "oracle.json"
+        refused = json.loads(oracle.read_text(encoding="utf-8"))["refused"] if oracle.is_file() else ()
+        return cls(folder.path, settings["fields"]["dataset"], Trial.read_all(folder.path), len(refused))
+
     @property
     def best(self):
         """The `Trial` with the highest score; None if none was trained."""

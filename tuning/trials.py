@@ -11,7 +11,6 @@ from keras_sparse.analysis.text_table import short
 from keras_sparse.training.run_folder import RunFolder
 
 TRIALS = "trials"  # the folder of a search in which KerasTuner and the runs keep theirs
-RESULT = "result.json"
 ERROR = "error.txt"
 
 
@@ -81,21 +80,6 @@ class Trial:
         what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         folder.write_text(ERROR, "\n".join([what, "", *traceback.format_exception(error)]))
 
-    @staticmethod
-    def write_result(folder, result, scores):
-        """Keeps what a `RunResult` has to show in the folder of its run; returns it as a dictionary."""
-        content = {
-            "scores": scores,
-            "val_accuracy": max(row["val_accuracy"] for row in result.history),
-            "test_accuracy": result.test_accuracy,
-            "parameters": result.parameters,
-            "macs": result.macs,
-            "epochs": len(result.history),
-            "seconds": result.seconds,
-        }
-        folder.write_text(RESULT, json.dumps(content))
-        return content
-
     @classmethod
     def read(cls, folder):
         """The trial in a folder of KerasTuner's."""
@@ -105,9 +89,10 @@ class Trial:
         trial = cls(state["trial_id"], state["status"].lower(), values, folder.path)
         if trial.status == "failed":
             return dataclasses.replace(trial, error=_error(folder, state["message"]))
-        if trial.status != "completed" or not folder.file(RESULT).is_file():
+        result = folder.read_result()
+        if trial.status != "completed" or "scores" not in (result or {}):
             return dataclasses.replace(trial, status="running")
-        result = json.loads(folder.file(RESULT).read_text(encoding="utf-8"))
+        result = {name: value for name, value in result.items() if hasattr(trial, name)}
         planned = state["hyperparameters"]["values"].get("tuner/epochs") or folder.read_recipe().epochs
         status = "stopped" if result["epochs"] < planned else "completed"
         return dataclasses.replace(trial, status=status, **result)

@@ -86,12 +86,12 @@ class RecipeTuner(BaseTuner):
         folder = RunFolder(self.get_trial_dir(trial.trial_id))
         try:
             with Heartbeat(self.oracle, trial.trial_id) if self._is_worker() else contextlib.nullcontext():
-                result = self._train(trial.hyperparameters, folder)
+                scores = self._train(trial.hyperparameters, folder)
         except Exception as error:
             # KerasTuner keeps the message, but does not send it from a worker to the chief.
             Trial.write_error(folder, error)
             raise
-        return {"score": max(result["scores"])}
+        return {"score": max(scores)}
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
@@ -116,7 +116,9 @@ class RecipeTuner(BaseTuner):
             result = run(
                 recipe, folder.path, self.job.data_dir, resume=True, verbose="none", until=until, callbacks=callbacks
             )
-        return Trial.write_result(folder, result, self.job.scores(result.history, result.parameters))
+        scores = self.job.scores(result.history, result.parameters)
+        folder.write_result({"scores": scores, **result.figures()})
+        return scores
 
     def _scores_of_others(self):
         trials = Trial.read_all(self.job.output)

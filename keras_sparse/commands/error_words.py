@@ -57,4 +57,4 @@ def in_command_words(message, arguments):
         message = message.replace(owned[0], f"`{owned[1]}`")
         # What else it speaks of are arguments of the same verb.
         message = re.sub(r"`(\w+)`", lambda name: f"`{option(verb, name[1]) or name[1]}`", message)
-    return re.sub(rf"`(\w+)` of (?:Recipe|keras-sparse|search|{'|'.join(DEVICES)})\b", field, message)
+    return re.sub(rf"`(\w+)` of (?:Recipe|keras-sparse|search|write_report|{'|'.join(DEVICES)})\b", field, message)

@@ -53,7 +53,8 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
         raise checks.error(
             "jobs", "run_study", f"1 for {name}, which measures time and memory", jobs, "Leave it out.",
         )  # fmt: skip
-    folder = StudyFolder(output, study, name, data_dir)
+    folder = StudyFolder(output, study, name)
+    folder.begin(data_dir)
     rows = folder.read_rows()
     done = {row[PIECE] for row in rows}
     pieces = study.pieces()

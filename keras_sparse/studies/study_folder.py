@@ -8,6 +8,7 @@ import shutil
 
 from keras_sparse.training.run_folder import RunFolder, absolute, environment
 
+STUDY = "study.json"
 PIECE = "piece"  # the column that says which piece of work a row belongs to
 
 
@@ -17,29 +18,52 @@ class StudyFolder:
     Args:
         path: Folder, or name for a new one.
         study: `Study`.
-        data_dir: Folder of the data sets, or None.
-
-    Raises:
-        ValueError: If another study, or the same one with other settings, was begun there.
+        name: Its name in `STUDIES`.
     """
 
-    def __init__(self, path, study, name, data_dir=None):
+    def __init__(self, path, study, name):
         self.files = RunFolder(path)
         self.study = study
         described = {"study": name, "scale": study.scale, "settings": study.settings}
-        described = json.loads(json.dumps(described))  # tuples become lists, as in the file
-        file = self.files.file("study.json")
-        if file.is_file():
-            begun = json.loads(file.read_text(encoding="utf-8"))
-            differing = [key for key in described if begun.get(key) != described[key]]
-            if differing:
-                raise ValueError(
-                    f"`output` of run_study must be a new folder, or that of the same study. Received: {str(path)!r}, "
-                    f"in which {begun.get('study')} was begun at scale {begun.get('scale')}. They differ in: "
-                    f"{', '.join(differing)}. Choose another folder."
-                )
-        content = {**described, "data_dir": absolute(data_dir), "environment": environment()}
-        self.files.write_text("study.json", json.dumps(content, indent=2) + "\n")
+        self.described = json.loads(json.dumps(described))  # tuples become lists, as in the file
+
+    @classmethod
+    def open(cls, path):
+        """The folder of a study that was begun there, to read.
+
+        Raises:
+            ValueError: If this version does not have that study, with these settings.
+        """
+        from keras_sparse.studies import STUDIES
+
+        begun = _begun(RunFolder(path))
+        folder = cls(path, STUDIES.lookup(begun["study"], path)(begun["scale"]), begun["study"])
+        if folder._differences(begun):
+            raise ValueError(
+                f"{str(path)!r} holds {begun['study']} at scale {begun['scale']}, with other settings than this "
+                "version has. Look at its table.md and figure.png, or run it anew in another folder."
+            )
+        return folder
+
+    def begin(self, data_dir=None):
+        """Writes down what is studied, with which data and versions.
+
+        Raises:
+            ValueError: If another study, or the same one with other settings, was begun there.
+        """
+        begun = _begun(self.files) or self.described
+        differing = self._differences(begun)
+        if differing:
+            raise ValueError(
+                f"`output` of run_study must be a new folder, or that of the same study. Received: "
+                f"{str(self.files.path)!r}, in which {begun.get('study')} was begun at scale {begun.get('scale')}. "
+                f"They differ in: {', '.join(differing)}. Choose another folder."
+            )
+        content = {**self.described, "data_dir": absolute(data_dir), "environment": environment()}
+        self.files.write_text(STUDY, json.dumps(content, indent=2) + "\n")
+
+    def _differences(self, begun):
+        return [key for key in self.described if begun.get(key) != self.described[key]]
 
     def read_rows(self):
         """The rows of the pieces that are done; those of pieces that the study does not have are left out."""
@@ -87,6 +111,12 @@ class StudyFolder:
             "![figure](figure.png)",
         ]
         return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _begun(files):
+    """What was written down of a study; None if none was begun."""
+    file = files.file(STUDY)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def markdown_table(titles, rows):

@@ -49,15 +49,29 @@ class RunResult:
     output: Path
     test_top_5_accuracy: float | None = None
 
+    def figures(self):
+        """What `result.json` holds: the numbers of the run as a dictionary, `val_accuracy` that of the best epoch."""
+        return {
+            "epochs": len(self.history),
+            "val_accuracy": max((row["val_accuracy"] for row in self.history), default=None),
+            "test_accuracy": self.test_accuracy,
+            "test_top_5_accuracy": self.test_top_5_accuracy,
+            "test_loss": self.test_loss,
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "seconds": self.seconds,
+        }
+
 
 def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=None, until=None, callbacks=()):
     """Trains a model by a recipe and leaves everything about it in a folder.
 
     The folder holds `recipe.json`, `history.csv`, `best.keras` (highest validation accuracy; of a model that is pruned,
-    among the sparsest epochs), `last.keras`, `profile.txt`, `curves.png` and `tensorboard/`; where connections move
-    also `sparsity.csv`, a row for each layer and epoch. A run that was killed at any moment goes on with `resume=True`
-    from the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for bit, as one that
-    was not. The recipe's seed sets Keras's global seed, and TensorFlow is told to compute deterministically.
+    among the sparsest epochs), `last.keras`, `profile.txt`, `curves.png`, `result.json` and `tensorboard/`; where
+    connections move also `sparsity.csv`, a row for each layer and epoch. A run that was killed at any moment goes on
+    with `resume=True` from the last epoch it completed; on a CPU with TensorFlow it ends with the same weights, bit for
+    bit, as one that was not. The recipe's seed sets Keras's global seed, and TensorFlow is told to compute
+    deterministically.
 
     Args:
         recipe: `Recipe`.
@@ -120,7 +134,7 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         folder.write_figure("curves.png", plot_history(rows, title=f"{label(recipe)} on {recipe.dataset}"))
         images, steps = _in_order(dataset.test, strategy)
         test = model.evaluate(images, steps=steps, verbose=0, return_dict=True)
-    return RunResult(
+    result = RunResult(
         recipe=recipe,
         test_accuracy=float(test["accuracy"]),
         test_loss=float(test["loss"]),
@@ -131,6 +145,8 @@ def run(recipe, output, data_dir=None, resume=False, verbose="auto", strategy=No
         output=folder.path,
         test_top_5_accuracy=test.get("top_5_accuracy"),
     )
+    folder.write_result(result.figures())
+    return result
 
 
 def _check_agreement(strategy, recipe, dataset, rows):

@@ -102,6 +102,15 @@ class RunFolder:
         with open(self.file("history.csv"), newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
 
+    def write_result(self, figures):
+        self.write_text("result.json", json.dumps(figures, indent=2) + "\n")
+
+    def read_result(self):
+        """What `write_result` wrote; None if nothing was."""
+        if not self.file("result.json").is_file():
+            return None
+        return json.loads(self.file("result.json").read_text(encoding="utf-8"))
+
     def copy(self, path, name=None):
         """Copies a file into the folder, under its own name or another."""
         self._replace(name or path.name, lambda partial: shutil.copyfile(path, partial))

@@ -28,7 +28,7 @@ def test_prune_a_file(dense, tmp_path, capsys):
     assert f"Written to {tmp_path / 'o'}/" in printed
     assert {file.name for file in (tmp_path / "o").iterdir()} == {
         "recipe.json", "history.csv", "sparsity.csv", "best.keras", "last.keras", "profile.txt", "curves.png",
-        "tensorboard",
+        "result.json", "tensorboard",
     }  # fmt: skip
     history = rows_of(tmp_path / "o" / "history.csv")
     assert [float(row["sparsity"]) for row in history] == sorted(float(row["sparsity"]) for row in history)

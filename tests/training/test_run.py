@@ -66,7 +66,8 @@ def test_folder_and_result(tmp_path, capsys):
     result = run(SPARSE, tmp_path / "run")
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == {
-        "recipe.json", "history.csv", "best.keras", "last.keras", "profile.txt", "curves.png", "tensorboard",
+        "recipe.json", "history.csv", "best.keras", "last.keras", "profile.txt", "curves.png", "result.json",
+        "tensorboard",
     }  # fmt: skip
     rows = history(tmp_path / "run")
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -83,6 +84,10 @@ def test_folder_and_result(tmp_path, capsys):
     assert "sparsenet epoch 2/2: loss" in printed
     assert "\b" not in printed
     assert 0 <= result.test_accuracy <= 1
+    figures = RunFolder(tmp_path / "run").read_result()
+    assert figures == result.figures()
+    assert figures["val_accuracy"] == max(row["val_accuracy"] for row in rows)
+    assert (figures["epochs"], figures["test_accuracy"]) == (2, result.test_accuracy)
     table = comparison_table([result, result])
     assert "sparsenet depth=10 growth_rate=4 bottleneck" in table
     assert f"{result.test_accuracy:.2%}" in table
