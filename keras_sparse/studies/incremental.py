@@ -132,7 +132,7 @@ class Incremental(Study):
         )
         lines = [
             f"On the test images, in the end, with 95% confidence over seeds: above dense {better or 'none'}; below "
-            f"dense {worse or 'none'}. The other {len(gaps) - len(clear)} of {len(gaps)} do not differ clearly."
+            f"dense {worse or 'none'}; {len(gaps) - len(clear)} of {len(gaps)} do not differ clearly."
         ]
         dense_step, dense_spent = _first(dense, common)
         for key, name in names.items():
