@@ -8,7 +8,7 @@ from keras_sparse import datasets
 from keras_sparse.analysis import profile
 from keras_sparse.schedules import Doubling
 from keras_sparse.studies.convolutional_networks import build, recipe_fields
-from keras_sparse.studies.spreads import by, differs, percent, points, spread
+from keras_sparse.studies.spreads import by, differs, paired, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.training import Recipe
 
@@ -232,6 +232,4 @@ def _last(rows, start, period):
 
 
 def _above_dense(rows, start, period):
-    """Differences in test accuracy to the dense network of the same seed."""
-    dense = {row["seed"]: row["test_accuracy"] for row in _last(rows, DENSE, None)}
-    return [row["test_accuracy"] - dense[row["seed"]] for row in _last(rows, start, period) if row["seed"] in dense]
+    return paired(_last(rows, start, period), _last(rows, DENSE, None), "test_accuracy")

@@ -7,7 +7,7 @@ from keras_sparse.analysis import profile
 from keras_sparse.datasets.loading import SOURCES
 from keras_sparse.studies.convolutional_networks import build, convolution_counts, recipe_fields
 from keras_sparse.studies.counts import difference
-from keras_sparse.studies.spreads import by, differs, percent, points, spread
+from keras_sparse.studies.spreads import by, differs, paired, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.training import Recipe
 
@@ -209,12 +209,13 @@ def label(kept, multiplier):
 
 def matched(rows):
     """Dictionary from fractions of connections to what sparse networks are above narrow ones, for each seed."""
-    pairs = {}
-    accuracy = {(row["kept"], row["multiplier"], row["seed"]): row["accuracy"] for row in rows}
-    for (kept, multiplier, seed), value in accuracy.items():
-        if kept < 1 == multiplier and (1, math.sqrt(kept), seed) in accuracy:
-            pairs.setdefault(kept, []).append(value - accuracy[1, math.sqrt(kept), seed])
-    return pairs
+    groups = by(rows, "kept", "multiplier")
+    pairs = {
+        kept: paired(some, groups.get((1, math.sqrt(kept)), []), "accuracy")
+        for (kept, multiplier), some in groups.items()
+        if kept < 1 == multiplier
+    }
+    return {kept: values for kept, values in pairs.items() if values}
 
 
 def _of_trained(name, rows):
