@@ -122,8 +122,8 @@ class Beyond(Study):
             lines.append(
                 f"{budget:.0%}: {names[first]} is ahead"
                 + (f", {points(*spread(to_dense))} points to the dense network" if to_dense else "")
-                + f"; behind it, in points: {listed or 'none'}. With 95% confidence over seeds, for each, it is not to be "
-                f"told from {', '.join(equal) or 'none'}."
+                + f"; behind it, in points: {listed or 'none'}. With 95% confidence over seeds, for each, it is not "
+                f"to be told from {', '.join(equal) or 'none'}."
             )
         return lines
 

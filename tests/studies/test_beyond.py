@@ -63,7 +63,7 @@ def test_findings_name_the_best_and_those_that_are_not_behind_it():
         "10%: SET is ahead, -1.00 ± 0.58 points to the dense network; behind it, in points: magnitude"
     )
     assert "RadiX-Net (with 110% of the trained values) -" in line
-    assert line.endswith("it is not to be told from magnitude pruning.")
+    assert line.endswith("for each, it is not to be told from magnitude pruning.")
     under_way = [row for row in rows if row["seed"] == (row["method"] == "set")]  # of no seed both
     (line,) = Beyond("cpu").findings(under_way)
     assert "behind it, in points: none." in line
