@@ -3,14 +3,17 @@
 import itertools
 import math
 
+import numpy as np
+
 from keras_sparse.analysis import profile
 from keras_sparse.datasets.loading import SOURCES
 from keras_sparse.studies.convolutional_networks import build, convolution_counts, recipe_fields
 from keras_sparse.studies.counts import difference
-from keras_sparse.studies.spreads import by, differs, paired, percent, points, spread
+from keras_sparse.studies.spreads import by, differs, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.training import Recipe
 
+COLUMNS = {"parameters": "parameters of convolutions", "macs": "multiply-adds of convolutions"}
 NETWORKS = ("mnist_convnet", "cifarnet", "inception_v3", "vgg16n")  # in the order of the settings
 PRINTED = ("printed_parameters", "printed_macs", "printed_accuracy")
 # Table 1: (fraction of connections kept, depth multiplier) -> parameters, multiply-adds, precision of Inception-V3.
@@ -46,7 +49,8 @@ class SparseRandomVsWidth(Study):
     protocol = (
         "Sparse: each filter reads a random fraction of the channels, at least one, so that no filter is dead. Narrow: "
         "a fraction of the filters, rounded up; on MNIST and CIFAR-10 its square is the sparse network's fraction, so "
-        "that connections match. Fully connected layers keep all connections. Test accuracy after the last epoch; "
+        "that connections match; where rounding parts them, a sparse network is compared with the line between the "
+        "narrow ones next to it. Fully connected layers keep all connections. Test accuracy after the last epoch; "
         "Nesterov momentum 0.9, batches of 32, a rate of 0.03 divided by ten after half and after five sixths, images "
         "shifted, on CIFAR-10 mirrored. MNIST: the convolutional network of TensorFlow's tutorial; CIFAR-10: "
         "TensorFlow's cifarnet. Where a layer has one input channel the paper cuts filters; here it stays as it is. "
@@ -175,9 +179,7 @@ class SparseRandomVsWidth(Study):
         columns |= by([row for row in rows if row["printed_accuracy"] and row["data"] is None], "network", "data")
         figure = Figure(figsize=(4.4 * len(columns), 7.6), layout="constrained")
         grid = figure.subplots(2, len(columns), squeeze=False)
-        for line, (column, name) in zip(
-            grid, {"parameters": "parameters of convolutions", "macs": "their multiply-adds"}.items(), strict=True
-        ):
+        for line, (column, name) in zip(grid, COLUMNS.items(), strict=True):
             for axes, ((network, data), group) in zip(line, columns.items(), strict=True):
                 _panel(axes, group, column)
                 axes.set_xlabel(name)
@@ -207,26 +209,35 @@ def label(kept, multiplier):
     return f"{kept:.1%} of connections, {multiplier:.1%} of filters"
 
 
-def matched(rows):
-    """Dictionary from fractions of connections to what sparse networks are above narrow ones, for each seed."""
-    groups = by(rows, "kept", "multiplier")
-    pairs = {
-        kept: paired(some, groups.get((1, math.sqrt(kept)), []), "accuracy")
-        for (kept, multiplier), some in groups.items()
-        if kept < 1 == multiplier
-    }
-    return {kept: values for kept, values in pairs.items() if values}
+def above_narrow(rows, column):
+    """Dictionary from fractions of connections to what sparse networks are above narrow ones, for each seed.
+
+    A sparse network is compared with the straight line between the narrow networks, of the same seed, that have a
+    little less and a little more of what `column` counts, on a logarithmic axis; not where there are none.
+    """
+    found = {}
+    for some in by(rows, "seed").values():
+        narrow = sorted((math.log(row[column]), row["accuracy"]) for row in some if row["kept"] == 1)
+        for row in some:
+            x = math.log(row[column])
+            if narrow and row["kept"] < 1 == row["multiplier"] and narrow[0][0] <= x <= narrow[-1][0]:
+                expected = np.interp(x, *zip(*narrow, strict=True))
+                found.setdefault(row["kept"], []).append(float(row["accuracy"] - expected))
+    return found
 
 
 def _of_trained(name, rows):
-    gaps = matched(rows)
-    listed = ", ".join(f"{points(*spread(values))} at {kept:.1%}" for kept, values in gaps.items())
-    clear = {kept: spread(values)[0] > 0 for kept, values in gaps.items() if differs(values)}
-    better, worse = ([f"{kept:.1%}" for kept, above in clear.items() if above == which] for which in (True, False))
-    lines = [
-        f"{name}: sparse above narrow networks of as many connections, in points: {listed or 'none yet'}. With 95% "
-        f"confidence sparse ones are better at {', '.join(better) or 'none'}, worse at {', '.join(worse) or 'none'}."
-    ]
+    lines = []
+    for column, which in COLUMNS.items():
+        gaps = above_narrow(rows, column)
+        listed = ", ".join(f"{points(*spread(values))} at {kept:.1%}" for kept, values in gaps.items())
+        clear = {kept: spread(values)[0] > 0 for kept, values in gaps.items() if differs(values)}
+        better, worse = ([f"{kept:.1%}" for kept, above in clear.items() if above == sign] for sign in (True, False))
+        lines.append(
+            f"{name}, with as many {which}: sparse above narrow networks, in points: {listed or 'none yet'}. "
+            f"With 95% confidence sparse ones are better at {', '.join(better) or 'none'}, worse at "
+            f"{', '.join(worse) or 'none'}."
+        )
     full, smallest = max(rows, key=lambda row: row["parameters"]), min(rows, key=lambda row: row["parameters"])
     groups = by(rows, "kept", "multiplier")
     means = [spread([row["accuracy"] for row in groups[x["kept"], x["multiplier"]]])[0] for x in (full, smallest)]
