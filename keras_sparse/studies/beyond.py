@@ -8,7 +8,7 @@ from keras_sparse.analysis import profile
 from keras_sparse.applications import CifarNet, SparseNet
 from keras_sparse.datasets.loading import SOURCES
 from keras_sparse.studies.convolutional_networks import recipe_fields
-from keras_sparse.studies.spreads import by, differs, percent, points, spread
+from keras_sparse.studies.spreads import by, differs, paired, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.training import Recipe
 from keras_sparse.transforms import sparsify
@@ -108,25 +108,22 @@ class Beyond(Study):
         return titles, cells
 
     def findings(self, rows):
-        dense = {row["seed"]: row["accuracy"] for row in rows if row["method"] == DENSE}
+        dense = [row for row in rows if row["method"] == DENSE]
         lines = []
         for (budget,), group in by([row for row in rows if row["method"] != DENSE], "budget").items():
-            accuracies = {
-                method: {row["seed"]: row["accuracy"] for row in some}
-                for (method,), some in by(group, "method").items()
-            }
-            first, *others = sorted(accuracies, key=lambda method: -spread([*accuracies[method].values()])[0])
-            best = accuracies[first]
-            behind = {name: gaps(accuracies[name], best) for name in others}
-            behind = {METHODS[name]: values for name, values in behind.items() if values}
+            runs = {method: some for (method,), some in by(group, "method").items()}
+            first, *others = sorted(runs, key=lambda name: -spread([row["accuracy"] for row in runs[name]])[0])
+            names = _names(runs)
+            behind = {names[name]: paired(runs[name], runs[first], "accuracy") for name in others}
+            behind = {name: values for name, values in behind.items() if values}
             equal = [name for name, values in behind.items() if not differs(values)]
             listed = ", ".join(f"{name} {points(*spread(values))}" for name, values in behind.items())
-            to_dense = gaps(best, dense)
+            to_dense = paired(runs[first], dense, "accuracy")
             lines.append(
-                f"{budget:.0%}: {METHODS[first]} is ahead"
+                f"{budget:.0%}: {names[first]} is ahead"
                 + (f", {points(*spread(to_dense))} points to the dense network" if to_dense else "")
-                + f"; behind it, in points: {listed or 'none'}. With 95% confidence over seeds it is not to be told "
-                f"from {', '.join(equal) or 'none'}."
+                + f"; behind it, in points: {listed or 'none'}. With 95% confidence over seeds, for each, it is not "
+                f"to be told from {', '.join(equal) or 'none'}."
             )
         return lines
 
@@ -157,9 +154,14 @@ class Beyond(Study):
         return figure
 
 
-def gaps(accuracies, others):
-    """Differences by seed between dictionaries from seeds to accuracies, of the seeds that both have."""
-    return [value - others[seed] for seed, value in accuracies.items() if seed in others]
+def _names(runs):
+    """Names of methods, with the budget where it is off that of the expander by more than a percent."""
+    reference = runs.get("expander", next(iter(runs.values())))[0]["parameters"]
+    ratios = {method: some[0]["parameters"] / reference for method, some in runs.items()}
+    return {
+        method: METHODS[method] + (f" (with {ratio:.0%} of the trained values)" if abs(ratio - 1) > 0.01 else "")
+        for method, ratio in ratios.items()
+    }
 
 
 def contender(method, budget, width, depth, seed, source):

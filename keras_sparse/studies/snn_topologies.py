@@ -1,7 +1,7 @@
 """Accuracy of six constructions against their degree."""
 
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, label_degrees
-from keras_sparse.studies.spreads import above, by, percent, points, spread
+from keras_sparse.studies.spreads import by, paired, percent, points, spread
 
 
 class SnnTopologies(SnnSweep):
@@ -30,10 +30,11 @@ class SnnTopologies(SnnSweep):
     def findings(self, rows):
         lines = []
         for (variant,), group in by(rows, "variant").items():
+            dense = [row for row in group if row["construction"] == DENSE]
             gaps = {}
             for (construction, degree), some in by(group, "construction", "degree").items():
                 if construction != DENSE:
-                    gaps[construction, degree] = above(some, by(group, "construction")[DENSE,], "seed")
+                    gaps[construction, degree] = spread(paired(some, dense, "accuracy"))
             degrees = [degree for degree in self._degrees(rows) if degree < 1]
             best = {degree: max(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
             worst = {degree: min(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}

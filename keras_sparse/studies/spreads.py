@@ -32,6 +32,12 @@ def above(rows, others, *columns):
     return spread([accuracy - reference[key] for accuracy, key in pairs]) if pairs else None
 
 
+def paired(rows, others, column):
+    """Differences of a column to other rows of the same seed, for the seeds that both have."""
+    values = {row["seed"]: row[column] for row in others}
+    return [row[column] - values[row["seed"]] for row in rows if row["seed"] in values]
+
+
 def differs(values):
     """Whether differences over seeds are from a mean other than 0, with 95% confidence; not so for a single one.
 

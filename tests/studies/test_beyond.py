@@ -56,12 +56,14 @@ def test_findings_name_the_best_and_those_that_are_not_behind_it():
         for seed in range(3):
             accuracy = 0.8 - 0.02 * i + 0.05 * seed + (0.02 + 0.01 * seed if method == "set" else 0)
             budget = 1.0 if method == "dense" else 0.1
-            rows.append({"method": method, "budget": budget, "seed": seed, "accuracy": accuracy})
+            row = {"method": method, "budget": budget, "seed": seed, "accuracy": accuracy}
+            rows.append({**row, "parameters": 110 if method == "radix_net" else 100})
     (line,) = Beyond("cpu").findings(rows)
     assert line.startswith(
         "10%: SET is ahead, -1.00 ± 0.58 points to the dense network; behind it, in points: magnitude"
     )
-    assert line.endswith("it is not to be told from magnitude pruning.")
+    assert "RadiX-Net (with 110% of the trained values) -" in line
+    assert line.endswith("for each, it is not to be told from magnitude pruning.")
     under_way = [row for row in rows if row["seed"] == (row["method"] == "set")]  # of no seed both
     (line,) = Beyond("cpu").findings(under_way)
     assert "behind it, in points: none." in line
