@@ -89,7 +89,7 @@ class SparsenetVsDensenet(Study):
             "examples": 200, "epochs": 2, "learning_rate_drops": (1,), "seeds": (0, 1),
         },
         "cpu": {
-            "datasets": ("cifar10",), "trained": ("BC 40, k=12",), "timed": ALL, "timed_batch": 8, "rounds": 5,
+            "datasets": ("cifar10",), "trained": ("BC 40, k=12",), "timed": ALL, "timed_batch": 4, "rounds": 9,
             "examples": 10_000, "epochs": 8, "learning_rate_drops": (6,), "seeds": (0, 1, 2),
         },
         "full": {
