@@ -218,10 +218,11 @@ class Depth(Study):
 def _errors(depth, networks):
     """SparseNet[+] against ResNet in test error, where both were trained to the end."""
     twins = [networks.get((network,), ()) for network in ("SparseNet[+]", "ResNet")]
-    if not all(twins) or any(row["accuracy"] is None for rows in twins for row in rows):
+    sparse, dense = ({row["seed"]: row["accuracy"] for row in rows if row["accuracy"] is not None} for rows in twins)
+    gaps = [100 * (dense[seed] - sparse[seed]) for seed in dense if seed in sparse]
+    if not gaps:
         return []
-    sparse, dense = ({row["seed"]: row["accuracy"] for row in rows} for rows in twins)
-    mean, error = spread([100 * (dense[seed] - sparse[seed]) for seed in sparse])
+    mean, error = spread(gaps)
     printed = NETWORKS["SparseNet[+]"][2][depth] - NETWORKS["ResNet"][2][depth]
     return [
         f"{depth} layers, error of SparseNet[+] minus that of ResNet: {mean:+.2f} ± {error:.2f} points, printed "
