@@ -34,7 +34,7 @@ class FeatureReuse(Study):
     published = ("Heat maps without numbers.",)
     scales = {  # noqa: RUF012
         "smoke": {
-            "dataset": "digits", "depth": 16, "growth_rate": 4, "examples": 400, "epochs": 2, "batch_size": 32,
+            "dataset": "digits", "depth": 13, "growth_rate": 4, "examples": 400, "epochs": 2, "batch_size": 32,
             "weight_decay": 1e-3, "seeds": (0,),
         },
         "cpu": {
@@ -69,7 +69,7 @@ class FeatureReuse(Study):
                 "source": source,
                 "reader": reader,
                 "reader_name": stage.readers[reader - 1],
-                "weight": stage.weights[source, reader - 1],
+                "weight": float(stage.weights[source, reader - 1]),
             }
             for stage in reuse.stages
             for reader in range(1, len(stage.readers) + 1)
@@ -108,9 +108,10 @@ class FeatureReuse(Study):
                 f"{_over_seeds(group, slope, '+.3f')}; it is {_over_seeds(group, mean_use)} on average, and below a "
                 f"half on {_over_seeds(group, faint, '.1f')}% of the links."
             )
-        if len(groups) == len(NETWORKS):
-            slopes = [_by_seed(groups[network], slope) for network in NETWORKS]
-            mean, error = spread([dense - sparse for dense, sparse in zip(*slopes, strict=True)])
+        dense, sparse = (_by_seed(groups.get(network, ()), slope) for network in NETWORKS)
+        gaps = [dense[seed] - sparse[seed] for seed in dense if seed in sparse]
+        if gaps:
+            mean, error = spread(gaps)
             between = f" ± {error:.3f}" if error else ""
             lines.append(
                 f"The slope of DenseNet minus that of SparseNet is {mean:+.3f}{between}; the claim is below 0."
@@ -133,7 +134,7 @@ class FeatureReuse(Study):
                 axes.set_title(f"{NETWORKS[network]}, {axes.get_title()}", fontsize=9)
             line[0].set_ylabel("output that is read")
             distances = by(sorted(group, key=lambda row: row["distance"]), "distance")
-            values = [spread(_by_seed(some, mean_use)) for some in distances.values()]
+            values = [spread(list(_by_seed(some, mean_use).values())) for some in distances.values()]
             use.errorbar(
                 [distance for (distance,) in distances], *zip(*values, strict=True), color=f"C{i}", marker="o",
                 markersize=4, capsize=2, label=NETWORKS[network],
@@ -192,11 +193,11 @@ def title(first, last):
 
 
 def _by_seed(rows, measure):
-    return [measure(some) for some in by(rows, "seed").values()]
+    return {seed: measure(some) for (seed,), some in by(rows, "seed").items()}
 
 
 def _over_seeds(rows, measure, style=".2f"):
-    mean, error = spread(_by_seed(rows, measure))
+    mean, error = spread(list(_by_seed(rows, measure).values()))
     return f"{mean:{style}}" + (f" ± {error:{style.lstrip('+')}}" if error else "")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from keras_sparse.cli import main
 from keras_sparse.studies import SCALES, STUDIES
+from keras_sparse.studies.study_folder import StudyFolder
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -24,6 +25,12 @@ def test_smoke(name, tmp_path, capsys):
     assert "nan" not in report.split("**Settings.**")[1]
     assert len([line for line in report.splitlines() if line.startswith("| ")]) > 3
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
+    # A report is written after each piece, in whatever order they end.
+    folder = StudyFolder(tmp_path, study, name)
+    kept = folder.read_rows()
+    for piece in study.pieces():
+        others = [row for row in kept if row["piece"] != piece]
+        assert not others or "**Unfinished**" in folder.report(others)
 
 
 @pytest.mark.parametrize("name", STUDIES)
