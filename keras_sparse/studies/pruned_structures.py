@@ -13,6 +13,7 @@ from keras_sparse.studies.pruning_runs import (
     SCALED,
     PruningRuns,
 )
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.spreads import above, by, percent, points, spread
 
 PUBLISHED = {("lenet5", ONE_TIME, 0.95): 0.9832, ("lenet5", ITERATIVE, 0.95): 0.9854}
@@ -101,7 +102,7 @@ class PrunedStructures(PruningRuns):
         panels = top.subplots(1, len(networks), squeeze=False)[0]
         for axes, ((network,), group) in zip(panels, networks.items(), strict=True):
             self._plot_accuracies(axes, network, self._last(group))
-        panels[-1].legend(fontsize=8)
+        shared_legend(top)
         shown = [sparsity for sparsity in self.settings["sparsities"] if sparsity != 0.5]
         network = max(networks, key=lambda one: self.settings["networks"][one[0]]["initializations"])[0]
         panels = bottom.subplots(1, len(shown), sharey=True, squeeze=False)[0]
@@ -109,7 +110,7 @@ class PrunedStructures(PruningRuns):
             self._plot_curves(axes, [row for row in networks[network,] if row["sparsity"] == sparsity])
             axes.set_title(f"{network}, new weights, {sparsity:.0%}", fontsize=10)
         panels[0].set_ylabel("test error (%)")
-        panels[-1].legend(fontsize=8)
+        shared_legend(bottom)
         return figure
 
     def _plot_accuracies(self, axes, network, rows):
@@ -140,7 +141,6 @@ class PrunedStructures(PruningRuns):
         axes.set_xlabel("sparsity")
         axes.set_ylabel("test error (%)")
         axes.set_title(network)
-        axes.legend(fontsize=8)
 
     @staticmethod
     def _plot_curves(axes, rows):

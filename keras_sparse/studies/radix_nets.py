@@ -19,6 +19,7 @@ from keras_sparse.studies.radix_designs import (
     designs,
     memory_of_training,
 )
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.spreads import above, by, percent, points, spread
 from keras_sparse.studies.study import Study
 
@@ -110,7 +111,7 @@ class RadixNets(Study):
         start = folder / "start.keras"
         model.save(start)
         memory = None
-        if factor == LARGEST and fixed == CONNECTIONS:
+        if factor == LARGEST and fixed == CONNECTIONS and seed == 0:
             # Of a process that has done nothing else.
             spawn = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(1, spawn) as executor:
@@ -185,10 +186,11 @@ class RadixNets(Study):
                 )
         for row in rows:
             if row["memory"] is not None:
+                weights = row["dense parameters"]
                 lines.append(
-                    f"{row['network']} with {row['factor']} times the units, {row['kind']}: {row['parameters']:,} "
-                    f"parameters, {row['memory']:.2f} GiB to train; dense kernels of {row['dense parameters']:,} would "
-                    f"take {3 * 4 * row['dense parameters'] / 2**30:.0f} GiB with gradient and momentum."
+                    f"{row['network']} on {row['dataset']} with {row['factor']} times the units, {row['kind']}: "
+                    f"{row['parameters']:,} parameters, {row['memory']:.2f} GiB to train; dense kernels would have "
+                    f"{weights:,}, and take {3 * 4 * weights / 2**30:.0f} GiB with gradient and momentum."
                 )
         return lines
 
@@ -203,10 +205,7 @@ class RadixNets(Study):
             if (network, dataset) == ("lenet5", "mnist"):
                 dense = spread([row["accuracy"] for row in some if row["kind"] == DENSE])[0]
                 axes.plot(20, 100 * dense - 1, "k*", markersize=10, label="published: dense - 1 point")
-        labels = {
-            label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(labels.values(), labels, loc="outside lower center", ncols=4, fontsize=8)
+        shared_legend(figure)
         return figure
 
     @staticmethod
