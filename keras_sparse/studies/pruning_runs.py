@@ -71,7 +71,7 @@ class PruningRuns(Study):
         dense = self.train(self._recipe(network, network, seed), folder / "dense", data_dir)
         trained = dense.output / "last.keras"
         if sparsity is not None:
-            return self._iterative(trained, data_dir, folder, network, seed, sparsity)
+            return self._iterative(dense, data_dir, folder, network, seed, sparsity)
         longer = self.train(self._recipe(trained, network, seed), folder / "longer", data_dir)
         rows = self._rows(dense.history, network, DENSE, 0.0, seed)
         rows += self._rows(longer.history, network, LONGER, 0.0, seed)
@@ -85,11 +85,11 @@ class PruningRuns(Study):
             rows += self._retrained(structure, data_dir, network, ONE_TIME, sparsity, seed, [NEW])
         return rows
 
-    def _iterative(self, trained, data_dir, folder, network, seed, sparsity):
-        recipe = self._recipe(trained, network, seed)
-        train = load(recipe.dataset, data_dir, 0.0, recipe.examples).train
-        middle = recipe.epochs * train.steps(recipe.batch_size) // 2
-        recipe = self._recipe(trained, network, seed, prune={"sparsity": sparsity, "end": middle})
+    def _iterative(self, dense, data_dir, folder, network, seed, sparsity):
+        how = dense.recipe
+        steps = how.epochs * load(how.dataset, data_dir, 0.0, how.examples).train.steps(how.batch_size)
+        prune = {"sparsity": sparsity, "end": steps // 2}
+        recipe = self._recipe(dense.output / "last.keras", network, seed, prune=prune)
         pruned = self.train(recipe, folder / "pruned", data_dir)
         rows = self._rows(pruned.history, network, ITERATIVE, sparsity, seed)
         ways = [NEW, FASTER, SCALED] if sparsity in self.settings["networks"][network]["more_at"] else [NEW]
