@@ -10,7 +10,7 @@ from keras_sparse.training.compilation import compile_classifier
 from keras_sparse.training.saved_model import load_saved
 from keras_sparse.transforms import mask_in_place, reinitialize, strip
 
-DENSE, ITERATIVE, ONE_TIME = "dense", "iterative", "one-time"
+DENSE, LONGER, ITERATIVE, ONE_TIME = "dense", "dense, trained on", "iterative", "one-time"
 FOUND = "found"  # the weights with which pruning ended
 NEW, FASTER, SCALED = "new weights", "higher rate", "scaled weights"
 SPARSITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
@@ -19,14 +19,15 @@ SPARSITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
 class PruningRuns(Study):
     """LeNets pruned at several sparsities, and new weights on their connections; a subclass says what comes of it.
 
-    A piece is a dense network with all that is cut from it at once, or one network that is pruned iteratively.
+    A piece is a dense network with all that is cut from it at once, or with one that it is pruned to iteratively.
     """
 
     protocol = (
-        "All layers are pruned, weight by weight and to the same sparsity, the smallest first. Iterative: every 200 "
-        "steps (in short runs a twentieth of them), by a cubic polynomial from the end of the first tenth of the run "
-        "to its middle. One-time: the trained dense network is cut and not trained on. New weights are drawn as for "
-        "the dense network and trained as long as it was, on the same batches; the higher rate is three times as high; "
+        "All layers are pruned, weight by weight and to the same sparsity, the smallest first. Iterative: the trained "
+        "dense network is trained once more, as long as before, and pruned every 200 steps (in short runs a twentieth "
+        "of them), by a cubic polynomial that ends in the middle; beside it the dense network is trained on without. "
+        "One-time: it is cut and not trained on. New weights are drawn as for the dense network and trained as long as "
+        "it was, on the same batches; the higher rate is three times as high; "
         "scaled weights have the variance that suits the connections that are left (these two on structures of "
         f"iterative pruning, at the sparsities `more_at`). {PROTOCOL} Each of `seeds` is a dense network or one that "
         "is pruned, each of `initializations` new weights on its connections."
@@ -36,14 +37,13 @@ class PruningRuns(Study):
             "dataset": "digits", "batch_size": 50, "learning_rate": 0.05, "sparsities": (0.9,),
             "networks": {
                 "lenet_300_100": {"examples": 600, "epochs": 2, "seeds": 1, "initializations": 1, "more_at": (0.9,)},
-                "lenet5": {"examples": 200, "epochs": 2, "seeds": 1, "initializations": 1, "more_at": ()},
             },
         },
         "cpu": {
             "dataset": "mnist", "batch_size": 100, "learning_rate": 0.05, "sparsities": SPARSITIES,
             "networks": {
                 "lenet5": {"examples": 20000, "epochs": 6, "seeds": 1, "initializations": 3, "more_at": (0.95, 0.99)},
-                "lenet_300_100": {"examples": None, "epochs": 10, "seeds": 3, "initializations": 1, "more_at": ()},
+                "lenet_300_100": {"examples": None, "epochs": 8, "seeds": 3, "initializations": 1, "more_at": ()},
             },
         },
         "full": {
@@ -68,27 +68,29 @@ class PruningRuns(Study):
         return pieces
 
     def run_piece(self, data_dir, folder, network, seed, sparsity):
-        recipe = self._recipe(network, network, seed)
+        dense = self.train(self._recipe(network, network, seed), folder / "dense", data_dir)
+        trained = dense.output / "last.keras"
         if sparsity is not None:
-            return self._iterative(recipe, data_dir, folder, network, seed, sparsity)
-        dense = self.train(recipe, folder / "dense", data_dir)
+            return self._iterative(dense, data_dir, folder, network, seed, sparsity)
+        longer = self.train(self._recipe(trained, network, seed), folder / "longer", data_dir)
         rows = self._rows(dense.history, network, DENSE, 0.0, seed)
+        rows += self._rows(longer.history, network, LONGER, 0.0, seed)
         for sparsity in self.settings["sparsities"]:
-            model = load_saved(dense.output / "last.keras", "pruned_structures")
+            model = load_saved(trained, "pruned_structures")
             cut_once(model, sparsity)
-            test = self._test(model, data_dir, recipe)
-            rows += self._rows([{"epoch": recipe.epochs, **test}], network, ONE_TIME, sparsity, seed)
+            test = self._test(model, data_dir, dense.recipe)
+            rows += self._rows([{"epoch": dense.recipe.epochs, **test}], network, ONE_TIME, sparsity, seed)
             structure = folder / f"{sparsity}.keras"
             model.save(structure)
             rows += self._retrained(structure, data_dir, network, ONE_TIME, sparsity, seed, [NEW])
         return rows
 
-    def _iterative(self, recipe, data_dir, folder, network, seed, sparsity):
-        steps = recipe.epochs * load(recipe.dataset, data_dir, 0.0, recipe.examples).train.steps(recipe.batch_size)
-        pruning = self._recipe(
-            network, network, seed, prune={"sparsity": sparsity, "begin": steps // 10, "end": steps // 2}
-        )
-        pruned = self.train(pruning, folder / "pruned", data_dir)
+    def _iterative(self, dense, data_dir, folder, network, seed, sparsity):
+        how = dense.recipe
+        steps = how.epochs * load(how.dataset, data_dir, 0.0, how.examples).train.steps(how.batch_size)
+        prune = {"sparsity": sparsity, "end": steps // 2}
+        recipe = self._recipe(dense.output / "last.keras", network, seed, prune=prune)
+        pruned = self.train(recipe, folder / "pruned", data_dir)
         rows = self._rows(pruned.history, network, ITERATIVE, sparsity, seed)
         ways = [NEW, FASTER, SCALED] if sparsity in self.settings["networks"][network]["more_at"] else [NEW]
         structure = pruned.output / "last.keras"

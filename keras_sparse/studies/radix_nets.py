@@ -19,12 +19,11 @@ from keras_sparse.studies.radix_designs import (
     designs,
     memory_of_training,
 )
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.spreads import above, by, percent, points, spread
 from keras_sparse.studies.study import Study
 
 LARGEST = 100  # times as wide: the LeNet-5 that did not fit the authors' machine
-
-
 # What the paper makes of a network: `units`, of whose connections a fraction is left, `connections`, spread among more
 # units.
 ALL = {"kinds": (DENSE, RADIX, RANDOM), "units": (2, 10, 20, 100), "connections": (2, 10, 100)}
@@ -62,7 +61,7 @@ class RadixNets(Study):
             "batch_size": 50, "epochs": 2,
             "groups": (
                 {"network": "lenet_300_100", "dataset": "digits", "examples": 400, "learning_rate": 0.05, "seeds": 1,
-                 **ALL, "units": (), "connections": (10,)},
+                 **ALL, "kinds": (DENSE, RADIX), "units": (), "connections": (10,)},
                 {"network": "lenet5", "dataset": "digits", "examples": 100, "learning_rate": 0.02, "seeds": 1,
                  **ALL, "units": (2,), "connections": ()},
                 {"network": "lenet5", "dataset": "digits", "examples": 100, "learning_rate": 0.02, "seeds": 1,
@@ -112,7 +111,7 @@ class RadixNets(Study):
         start = folder / "start.keras"
         model.save(start)
         memory = None
-        if factor == LARGEST and fixed == CONNECTIONS:
+        if factor == LARGEST and fixed == CONNECTIONS and seed == 0:
             # Of a process that has done nothing else.
             spawn = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(1, spawn) as executor:
@@ -143,6 +142,7 @@ class RadixNets(Study):
             "memory (GiB)",
         )  # fmt: skip
         cells = []
+        rows = sorted(rows, key=lambda row: (row["network"], row["dataset"]))  # groups may share these
         for (network, dataset, fixed, factor), some in by(rows, "network", "dataset", "fixed", "factor").items():
             kinds = {kind: found for (kind,), found in by(some, "kind").items()}
             memory = [row["memory"] for row in some if row["memory"] is not None]
@@ -186,10 +186,11 @@ class RadixNets(Study):
                 )
         for row in rows:
             if row["memory"] is not None:
+                weights = row["dense parameters"]
                 lines.append(
-                    f"{row['network']} with {row['factor']} times the units, {row['kind']}: {row['parameters']:,} "
-                    f"parameters, {row['memory']:.2f} GiB to train; dense kernels of {row['dense parameters']:,} would "
-                    f"take {3 * 4 * row['dense parameters'] / 2**30:.0f} GiB with gradient and momentum."
+                    f"{row['network']} on {row['dataset']} with {row['factor']} times the units, {row['kind']}: "
+                    f"{row['parameters']:,} parameters, {row['memory']:.2f} GiB to train; dense kernels would have "
+                    f"{weights:,}, and take {3 * 4 * weights / 2**30:.0f} GiB with gradient and momentum."
                 )
         return lines
 
@@ -198,17 +199,13 @@ class RadixNets(Study):
 
         panels = by(rows, "network", "dataset")
         figure = Figure(figsize=(4.6 * len(panels), 4.4), layout="constrained")
-        for axes, ((network, dataset), some) in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-        ):
+        row = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, ((network, dataset), some) in zip(row, panels.items(), strict=True):
             self._panel(axes, f"{network} on {dataset}", some)
             if (network, dataset) == ("lenet5", "mnist"):
                 dense = spread([row["accuracy"] for row in some if row["kind"] == DENSE])[0]
                 axes.plot(20, 100 * dense - 1, "k*", markersize=10, label="published: dense - 1 point")
-        labels = {
-            label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(labels.values(), labels, loc="outside lower center", ncols=4, fontsize=8)
+        shared_legend(figure)
         return figure
 
     @staticmethod
@@ -228,7 +225,8 @@ class RadixNets(Study):
                         label=f"{kind}, {fixed if fixed == PRINTED else f'{fixed} as in dense'}",
                     )  # fmt: skip
         if dense:
-            axes.axhline(100 * spread([row["accuracy"] for row in dense])[0], color="0.3", linewidth=1, linestyle=":")
+            mean = 100 * spread([row["accuracy"] for row in dense])[0]
+            axes.axhline(mean, color="0.3", linewidth=1, linestyle=":", label=DENSE)
         axes.set_xscale("log")
         axes.set_xticks((1, 2, 10, 20, 100), ("1", "2", "10", "20", "100"))
         axes.minorticks_off()

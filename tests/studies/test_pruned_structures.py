@@ -72,14 +72,15 @@ def test_findings_compare_with_the_dense_network_of_the_same_seed():
         }  # fmt: skip
 
     rows = [row("dense", 0.0, 0, "found", 0.9), row("dense", 0.0, 1, "found", 0.7)]
+    rows += [row("dense, trained on", 0.0, seed, "found", 0.85) for seed in (0, 1)]
     rows += [row("iterative", 0.95, seed, "found", 0.8 - 0.2 * seed) for seed in (0, 1)]  # 0.1 below, both
     rows += [row("iterative", 0.95, 0, "new weights", accuracy, i) for i, accuracy in enumerate((0.5, 0.6, 0.7))]
     early = {**row("dense", 0.0, 0, "found", 0.0), "epoch": 1}
     lines = PrunedStructures("cpu").findings([early, *rows])
-    assert lines[0].startswith("lenet5: dense 80.00 ± 10.00;")
+    assert lines[0].startswith("lenet5: dense 80.00 ± 10.00, trained on 85.00;")
     assert lines[0].endswith("95% -10.00 ± 0.00.")
     assert "95% -30.00 ± 5.77" in lines[1]
     assert lines[2].endswith("(claim, for LeNet-5: large): iterative 95% 10.00.")
     assert lines[3] == "lenet5, iterative 95%, new weights: 60.00 ± 5.77, best 70.00%; published 98.54%."
     titles, cells = PrunedStructures("cpu").table(rows)
-    assert dict(zip(titles, cells[1], strict=True))["lowest to highest"] == "50.00 to 70.00"
+    assert dict(zip(titles, cells[2], strict=True))["lowest to highest"] == "50.00 to 70.00"

@@ -81,4 +81,4 @@ def test_findings_are_differences_of_pairs():
     )
     assert "with its connections: RadiX-Net 100 x the units +5.00." in lines[2]
     assert "RadiX-Nets above random twins +2.00 ± 1.00 points" in lines[3]
-    assert "0.50 GiB to train; dense kernels of 1,073,741,824 would take 12 GiB" in lines[4]
+    assert "0.50 GiB to train; dense kernels would have 1,073,741,824, and take 12 GiB" in lines[4]
