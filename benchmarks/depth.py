@@ -49,7 +49,8 @@ def measure(name, depth, form, batch, steps):
     import numpy as np
 
     import keras_sparse.applications  # so that the first build does not count as its import
-    from keras_sparse.studies.training_costs import clocked, peak_memory, prepare
+    from keras_sparse.studies.peak_memory import peak_memory
+    from keras_sparse.studies.training_costs import clocked, prepare
 
     assert keras_sparse.applications
     keras.utils.set_random_seed(0)

@@ -7,9 +7,10 @@ import numpy as np
 
 from keras_sparse.applications import get_model
 from keras_sparse.datasets import SOURCES, load
+from keras_sparse.studies.peak_memory import peak_memory
 from keras_sparse.studies.spreads import by, spread
 from keras_sparse.studies.study import Study
-from keras_sparse.studies.training_costs import clocked, exponent, peak_memory, prepare
+from keras_sparse.studies.training_costs import clocked, exponent, prepare
 from keras_sparse.training import preset
 
 # network -> (model, its arguments but depth, depth -> printed error on CIFAR-100 in percent)

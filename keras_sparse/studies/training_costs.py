@@ -1,7 +1,6 @@
-"""Seconds and memory that training takes, and how they grow."""
+"""Seconds that training takes, and how costs grow."""
 
 import math
-import sys
 import time
 
 from keras_sparse.training import CoupledDecaySGD
@@ -19,14 +18,6 @@ def clocked(function, *arguments):
     began = time.perf_counter()
     result = function(*arguments)
     return time.perf_counter() - began, result
-
-
-def peak_memory():
-    """The most memory that this process has held so far, in GiB."""
-    import resource  # not on Windows
-
-    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def exponent(depths, costs):
