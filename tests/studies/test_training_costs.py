@@ -7,7 +7,8 @@ import pytest
 
 from keras_sparse.applications import get_model
 from keras_sparse.studies.depth import loss
-from keras_sparse.studies.training_costs import clocked, exponent, peak_memory, prepare
+from keras_sparse.studies.peak_memory import peak_memory
+from keras_sparse.studies.training_costs import clocked, exponent, prepare
 
 
 def test_an_exponent_is_that_of_the_law():
