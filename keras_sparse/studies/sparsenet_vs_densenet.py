@@ -160,7 +160,7 @@ class SparsenetVsDensenet(Study):
                     percent(trained, "accuracy") if trained else "",
                     "" if accuracy is None else f"{accuracy}",
                     "" if error is None else f"{100 - error:.2f}",
-                    f"{timed[0]['seconds']:.4g}" if timed else "",
+                    f"{timed[0]['seconds']:,.0f}" if timed else "",
                     "" if seconds is None else f"{seconds:g}",
                 )
             )
