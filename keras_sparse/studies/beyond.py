@@ -114,11 +114,11 @@ class Beyond(Study):
             runs = {method: some for (method,), some in by(group, "method").items()}
             first, *others = sorted(runs, key=lambda name: -spread([row["accuracy"] for row in runs[name]])[0])
             names = _names(runs)
-            behind = {names[name]: paired(runs[name], runs[first], "accuracy") for name in others}
+            behind = {names[name]: paired(runs[name], runs[first]) for name in others}
             behind = {name: values for name, values in behind.items() if values}
             equal = [name for name, values in behind.items() if not differs(values)]
             listed = ", ".join(f"{name} {points(*spread(values))}" for name, values in behind.items())
-            to_dense = paired(runs[first], dense, "accuracy")
+            to_dense = paired(runs[first], dense)
             lines.append(
                 f"{budget:.0%}: {names[first]} is ahead"
                 + (f", {points(*spread(to_dense))} points to the dense network" if to_dense else "")

@@ -233,4 +233,4 @@ def _last(rows, start, period):
 
 
 def _above_dense(rows, start, period):
-    return paired(_last(rows, start, period), _last(rows, DENSE, None), "test_accuracy")
+    return paired(_last(rows, start, period), _last(rows, DENSE, None), column="test_accuracy")

@@ -14,7 +14,7 @@ from keras_sparse.studies.pruning_runs import (
     PruningRuns,
 )
 from keras_sparse.studies.shared_legend import shared_legend
-from keras_sparse.studies.spreads import above, by, percent, points, spread
+from keras_sparse.studies.spreads import by, paired, percent, points, spread
 
 PUBLISHED = {("lenet5", ONE_TIME, 0.95): 0.9832, ("lenet5", ITERATIVE, 0.95): 0.9854}
 
@@ -90,8 +90,8 @@ class PrunedStructures(PruningRuns):
         return lines
 
     def _above(self, some, method, weights, dense):
-        gaps = {one: above(some.get((method, weights, one), ()), dense, "seed") for one in self.settings["sparsities"]}
-        return ", ".join(f"{one:.0%} {points(*gap)}" for one, gap in gaps.items() if gap)
+        gaps = {one: paired(some.get((method, weights, one), ()), dense) for one in self.settings["sparsities"]}
+        return ", ".join(f"{one:.0%} {points(*spread(gap))}" for one, gap in gaps.items() if gap)
 
     def plot(self, rows):
         from matplotlib.figure import Figure

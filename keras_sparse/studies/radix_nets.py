@@ -20,7 +20,7 @@ from keras_sparse.studies.radix_designs import (
     memory_of_training,
 )
 from keras_sparse.studies.shared_legend import shared_legend
-from keras_sparse.studies.spreads import above, by, percent, points, spread
+from keras_sparse.studies.spreads import by, paired, percent, points, spread
 from keras_sparse.studies.study import Study
 
 LARGEST = 100  # times as wide: the LeNet-5 that did not fit the authors' machine
@@ -169,20 +169,20 @@ class RadixNets(Study):
             lines.append(f"{network} on {dataset}: dense {percent(dense, 'accuracy')}.")
             for fixed in (UNITS, CONNECTIONS, PRINTED):
                 gaps = {
-                    f"{kind} {_change(fixed, factor)}": above(found, dense, "seed")
+                    f"{kind} {_change(fixed, factor)}": paired(found, dense)
                     for (kind, one, factor), found in by(some, "kind", "fixed", "factor").items()
                     if one == fixed and kind != DENSE
                 }
-                said = ", ".join(f"{what} {points(*gap)}" for what, gap in gaps.items() if gap)
+                said = ", ".join(f"{what} {points(*spread(gap))}" for what, gap in gaps.items() if gap)
                 if said:
                     what = fixed if fixed == PRINTED else f"with its {fixed}"
                     lines.append(f"{network} on {dataset}: above dense, in points, {what}: {said}.")
             radix, random = ([row for row in some if row["kind"] == kind] for kind in (RADIX, RANDOM))
-            gap = above(radix, random, "fixed", "factor", "seed")
+            gap = paired(radix, random, "fixed", "factor", "seed")
             if gap:
                 lines.append(
-                    f"{network} on {dataset}: RadiX-Nets above random twins {points(*gap)} points, over all pairs "
-                    "(claim: equal)."
+                    f"{network} on {dataset}: RadiX-Nets above random twins {points(*spread(gap))} points, over all "
+                    "pairs (claim: equal)."
                 )
         for row in rows:
             if row["memory"] is not None:

@@ -34,7 +34,7 @@ class SnnTopologies(SnnSweep):
             gaps = {}
             for (construction, degree), some in by(group, "construction", "degree").items():
                 if construction != DENSE:
-                    gaps[construction, degree] = spread(paired(some, dense, "accuracy"))
+                    gaps[construction, degree] = spread(paired(some, dense))
             degrees = [degree for degree in self._degrees(rows) if degree < 1]
             best = {degree: max(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
             worst = {degree: min(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}

@@ -21,21 +21,15 @@ def spread(values):
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
-def above(rows, others, *columns):
-    """How far the accuracy of rows is above that of others with the same values in these columns.
+def paired(rows, others, *keys, column="accuracy"):
+    """Differences of a column to others with the same keys, unless said otherwise the same seed.
 
-    Returns:
-        Mean and standard error of the differences, or None if there are no such others.
+    Of several others with the same keys it is their mean; rows without any are left out.
     """
-    reference = {key: spread([row["accuracy"] for row in some])[0] for key, some in by(others, *columns).items()}
-    pairs = [(row["accuracy"], key) for key, some in by(rows, *columns).items() for row in some if key in reference]
-    return spread([accuracy - reference[key] for accuracy, key in pairs]) if pairs else None
-
-
-def paired(rows, others, column):
-    """Differences of a column to other rows of the same seed, for the seeds that both have."""
-    values = {row["seed"]: row[column] for row in others}
-    return [row[column] - values[row["seed"]] for row in rows if row["seed"] in values]
+    keys = keys or ("seed",)
+    reference = {key: spread([row[column] for row in some])[0] for key, some in by(others, *keys).items()}
+    found = by(rows, *keys).items()
+    return [row[column] - reference[key] for key, some in found if key in reference for row in some]
 
 
 def differs(values):
