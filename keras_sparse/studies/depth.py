@@ -189,7 +189,7 @@ class Depth(Study):
             i = list(NETWORKS).index(network)
             style = {"color": f"C{i}", "marker": "osv^D*P"[i], "markersize": 5, "linewidth": 1}
             for axes, column in zip(panels, shown, strict=False):
-                found = by([row for row in group if row[column] is not None], "depth")
+                found = by([row for row in group if row[column]], "depth")  # 0: too little to be measured
                 if found:
                     values = [spread([row[column] for row in some]) for some in found.values()]
                     depths = [depth for (depth,) in found]

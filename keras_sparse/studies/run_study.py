@@ -16,13 +16,14 @@ from keras_sparse.studies.study_folder import PIECE, StudyFolder
 ONE_THREAD = dict.fromkeys(
     ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 )
+SECONDS_BETWEEN_FIGURES = 60  # drawing one takes about a second
 
 
 def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     """Runs a study, or what is left of it, and writes rows, table and figure.
 
-    The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done. Called again with the same
-    folder, the study goes on with the pieces that are missing.
+    The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done; `figure.png` follows once a
+    minute. Called again with the same folder, the study goes on with the pieces that are missing.
 
     Args:
         name: Name in `STUDIES`.
@@ -61,12 +62,15 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
     left = {
         piece: {"folder": folder.piece(piece), **arguments} for piece, arguments in pieces.items() if piece not in done
     }
-    began = time.monotonic()
+    began = drawn = time.monotonic()
     for number, (piece, found) in enumerate(_results(name, study, data_dir, left, jobs), start=1):
         rows += [{PIECE: piece, **row} for row in found]
         rows.sort(key=lambda row: list(pieces).index(row[PIECE]))
         folder.write(rows)
         folder.forget_piece(piece)
+        if time.monotonic() - drawn > SECONDS_BETWEEN_FIGURES:
+            folder.write_figure(rows)
+            drawn = time.monotonic()
         if verbose:
             seconds = (time.monotonic() - began) / number * (len(left) - number)
             count = len(pieces) - len(left) + number

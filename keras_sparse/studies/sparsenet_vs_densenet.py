@@ -214,7 +214,8 @@ class SparsenetVsDensenet(Study):
         ratios.set_ylim(bottom=0)
         ratios.set_ylabel("time for an epoch, SparseNet / DenseNet")
         ratios.grid(alpha=0.3)
-        ratios.legend(fontsize=8)
+        if ratios.lines[1:]:  # the first is that of equal times
+            ratios.legend(fontsize=8)
         return figure
 
     @staticmethod

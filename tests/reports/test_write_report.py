@@ -128,9 +128,9 @@ def test_unfinished_ones_say_so(runs, job, tmp_path, capsys):
     assert notes[0] == (
         f"Unfinished, 1 of 2 epochs: keras-sparse train --resume --output {pruned} goes on, and computes test figures."
     )
-    assert re.fullmatch(r"Unfinished: 1 of \d+ pieces, and no figure yet.", notes[1])
+    assert re.fullmatch(r"Unfinished: 1 of \d+ pieces\.", notes[1])
     assert left_out in notes[2]
-    assert len(page.images()) == 4  # no figure of the study
+    assert len(page.images()) == 5  # of the study too, as far as it is
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_unfinished_ones_say_so(runs, job, tmp_path, capsys):
         ({"notes.txt": "", "a/b.txt": ""}, "holds no run, search or study. It holds a/, notes.txt."),
         ({"recipe.json": "{}"}, "recipe.json' is no recipe"),
         ({"search.json": "{"}, "cannot be read: "),
-        ({"study.json": '{"study": "alchemy", "scale": "smoke"}'}, "must be one of 'complexity'"),
+        ({"study.json": '{"study": "alchemy", "scale": "smoke"}'}, "must be one of 'beyond'"),
         (
             {"study.json": '{"study": "complexity", "scale": "smoke", "settings": {}}'},
             "holds complexity at scale smoke, with other settings than this version has.",

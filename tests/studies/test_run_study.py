@@ -66,6 +66,7 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
     assert len(kept.splitlines()) == 5  # the two pieces that were done
     assert [folder.name for folder in (tmp_path / "pieces").iterdir()] == ["n=3"]
     assert "**Unfinished**: 2 of 3 pieces." in (tmp_path / "table.md").read_text()
+    assert not (tmp_path / "figure.png").exists()  # too early
     report = run_study("squares", "smoke", tmp_path)
     assert DONE == [1, 2, "failed", "found"]  # none twice
     assert not (tmp_path / "pieces").exists()
@@ -84,6 +85,13 @@ def test_the_folder_of_another_study_is_refused(tmp_path):
     run_study("squares", "cpu", tmp_path, jobs=1, verbose=False)
     with pytest.raises(ValueError, match=r"begun at scale cpu\. They differ in: scale, settings"):
         run_study("squares", "full", tmp_path)
+
+
+def test_a_figure_is_there_before_the_end(tmp_path, monkeypatch):
+    monkeypatch.setitem(run_study.__globals__, "SECONDS_BETWEEN_FIGURES", -1)
+    with pytest.raises(KeyboardInterrupt):
+        run_study("squares", "smoke", tmp_path)
+    assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
 def test_what_is_measured_has_the_machine_to_itself(tmp_path, monkeypatch):
