@@ -103,7 +103,7 @@ def test_no_command_prints_the_help(capsys):
         ("prune nowhere.keras --to 0.9 --epochs 0", "`--epochs` must be an integer >= 1"),
         ("prune mlp --to 0.9", "saved Keras model"),
         ("prune m.keras --to 0.5 --pattern 3:2", "`n` of `--pattern 3:2` must be"),
-        ("study", "`NAME` must be a study: complexity, "),
+        ("study", "`NAME` must be a study: beyond, complexity, "),
         ("study complexities", "Did you mean 'complexity'?"),
         ("report nowhere", "'nowhere' is no folder. Pass what `--output` of train, prune, search or study named."),
         ("report nowhere --output report.pdf", "`--output` must be a file, *.html. Received: output='report.pdf'"),

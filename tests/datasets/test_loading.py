@@ -103,6 +103,24 @@ def test_damaged_files_name_the_folder(copied_mnist, damage):
     assert "{{" not in str(caught.value)
 
 
+def test_what_was_read_is_read_again_only_if_its_files_change(copied_mnist, monkeypatch):
+    from keras_sparse.datasets import tfds_source
+
+    folder, file = copied_mnist
+    reads = []
+    read_split = tfds_source._read_split
+    monkeypatch.setattr(tfds_source, "_read_split", lambda *of: reads.append(of[1]) or read_split(*of))
+    splits = {"test": "test"}
+    first = tfds_source.read("mnist", folder, splits)
+    images = first["test"][0].copy()
+    first["test"][0][:] = 0  # another's copy
+    np.testing.assert_array_equal(tfds_source.read("mnist", folder, splits)["test"][0], images)
+    assert reads == ["test"]
+    file.touch()
+    tfds_source.read("mnist", folder, splits)
+    assert reads == ["test", "test"]
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "sizes"), [("mnist", (28, 28, 1), (54_000, 6_000)), ("cifar10", (32, 32, 3), (45_000, 5_000))]
 )
