@@ -7,6 +7,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 # A file stays on one process, for what its tests share; files start in order, so that the long ones are not the last.
 PYTEST := -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# There is a process for each core, and more threads than that would wait for each other. What divides its work among
+# threads itself is tested with all of them, too.
+SHARED_BY_THREADS := tests/tensorflow_only/test_native_product.py tests/tensorflow_only/test_native_normalization.py
 
 .PHONY: train test test-lower-bounds lint clean
 
@@ -16,7 +19,8 @@ train: .venv/installed
 test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	KERAS_SPARSE_CLEAN_INSTALL=1 $(BIN)/python $(PYTEST)
+	TF_NUM_INTRAOP_THREADS=1 KERAS_SPARSE_CLEAN_INSTALL=1 $(BIN)/python $(PYTEST)
+	$(BIN)/python -m pytest -q $(SHARED_BY_THREADS)
 
 # The suite once more, on the oldest versions that setup.cfg allows.
 test-lower-bounds:
