@@ -50,16 +50,14 @@ def measure(name, depth, form, batch, steps):
 
     import keras_sparse.applications  # so that the first build does not count as its import
     from keras_sparse.studies.peak_memory import peak_memory
-    from keras_sparse.studies.training_costs import clocked, prepare
+    from keras_sparse.studies.training_costs import clocked, prepare, random_batch
 
     assert keras_sparse.applications
     keras.utils.set_random_seed(0)
     found = {"of it imports": peak_memory()}
     found["build"], model = clocked(build, name, depth, form)
     prepare(model)
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(batch, 32, 32, 3)).astype("float32")
-    y = rng.integers(0, 10, batch)
+    x, y = random_batch(batch, (32, 32, 3), 10)
     before = model.get_weights()[0]
     found["first step"], *others = (clocked(model.train_on_batch, x, y)[0] for _ in range(steps + 1))
     found["step"] = statistics.median(others)

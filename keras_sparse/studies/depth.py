@@ -10,7 +10,7 @@ from keras_sparse.datasets import SOURCES, load
 from keras_sparse.studies.peak_memory import peak_memory
 from keras_sparse.studies.spreads import by, spread
 from keras_sparse.studies.study import Study
-from keras_sparse.studies.training_costs import clocked, exponent, prepare
+from keras_sparse.studies.training_costs import clocked, exponent, prepare, random_batch
 from keras_sparse.training import preset
 
 # network -> (model, its arguments but depth, depth -> printed error on CIFAR-100 in percent)
@@ -108,9 +108,7 @@ class Depth(Study):
         """Costs of building and training a network, and its loss after a few passes."""
         settings, source = self.settings, SOURCES[self.settings["dataset"]]
         keras.utils.set_random_seed(seed)
-        rng = np.random.default_rng(seed)
-        x = rng.normal(size=(settings["batch_size"], *source.image_shape)).astype("float32")
-        y = rng.integers(0, source.classes, settings["batch_size"])
+        x, y = random_batch(settings["batch_size"], source.image_shape, source.classes, seed)
         imports = peak_memory()
         build, model = clocked(
             lambda: get_model(name, **arguments, input_shape=source.image_shape, classes=source.classes)

@@ -4,16 +4,13 @@ import functools
 import itertools
 
 import keras
-import numpy as np
 
 from keras_sparse.analysis.definition_order import sparse_layers
 from keras_sparse.applications import MLP, MODELS
 from keras_sparse.datasets import SOURCES
-from keras_sparse.studies.lenet_recipe import MOMENTUM
 from keras_sparse.studies.peak_memory import peak_memory
+from keras_sparse.studies.training_costs import prepare, random_batch
 from keras_sparse.topologies import RadixNet
-from keras_sparse.training import CoupledDecaySGD
-from keras_sparse.training.compilation import compile_classifier
 
 DENSE, RADIX, RANDOM = "dense", "RadiX-Net", "random"
 UNITS, CONNECTIONS = "units", "connections"  # what is that of the dense network
@@ -81,10 +78,8 @@ def memory_of_training(*design):
     """GiB that some steps of training take, above what this process has held before."""
     before = peak_memory()
     model = build(*design)
-    compile_classifier(model, CoupledDecaySGD(1e-3, momentum=MOMENTUM, nesterov=True))
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(BATCH, *model.input_shape[1:])).astype("float32")
-    labels = rng.integers(model.output_shape[-1], size=BATCH)
+    prepare(model, learning_rate=1e-3)
+    images, labels = random_batch(BATCH, model.input_shape[1:], model.output_shape[-1])
     for _ in range(STEPS):
         model.train_on_batch(images, labels)
     return peak_memory() - before

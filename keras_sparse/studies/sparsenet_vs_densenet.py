@@ -9,7 +9,7 @@ from keras_sparse.datasets import SOURCES
 from keras_sparse.studies.published_counts import PUBLISHED_COUNTS, STUDY
 from keras_sparse.studies.spreads import by, percent, points, spread
 from keras_sparse.studies.study import Study
-from keras_sparse.studies.training_costs import clocked, prepare
+from keras_sparse.studies.training_costs import clocked, prepare, random_batch
 from keras_sparse.training import preset
 
 NETWORKS = {"sparsenet": "SparseNet", "densenet": "DenseNet"}
@@ -122,9 +122,7 @@ class SparsenetVsDensenet(Study):
     def _time(self, dataset, name):
         """The two networks take steps in turns, so that what disturbs one disturbs the other."""
         source, batch = SOURCES[dataset], self.settings["timed_batch"]
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(batch, *source.image_shape)).astype("float32")
-        y = rng.integers(0, source.classes, batch)
+        x, y = random_batch(batch, source.image_shape, source.classes)
         models = [
             get_model(network, **ARGUMENTS[name], input_shape=source.image_shape, classes=source.classes)
             for network in NETWORKS

@@ -3,6 +3,8 @@
 import math
 import time
 
+import numpy as np
+
 from keras_sparse.training import CoupledDecaySGD
 from keras_sparse.training.compilation import compile_classifier
 
@@ -11,6 +13,12 @@ def prepare(model, learning_rate=0.01):
     """Compiles a classifier as the papers train it, and builds the optimizer, so that no step has to."""
     compile_classifier(model, CoupledDecaySGD(learning_rate, momentum=0.9, nesterov=True))
     model.optimizer.build(model.trainable_variables)
+
+
+def random_batch(size, image_shape, classes, seed=0):
+    """`(images, labels)` to take steps on that are only measured."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(size, *image_shape)).astype("float32"), rng.integers(0, classes, size)
 
 
 def clocked(function, *arguments):
