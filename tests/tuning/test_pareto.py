@@ -42,6 +42,13 @@ def test_figure(dataset, papers):
     assert front.get_xydata().ravel() == pytest.approx([100, 0.4, 300, 0.1, 400, 0.05])
 
 
+def test_no_marker_is_cut_off():
+    """Errors that are high, and close to each other."""
+    trials = [trial("a", 0.1, 100, 10), trial("b", 0.12, 200, 20)]
+    assert plot_pareto(trials, "digits").axes[0].get_ylim() == pytest.approx((0, 1.06 * 0.9))
+    assert plot_pareto([trial("right", 1.0, 100, 10)], "digits").axes[0].get_ylim() == (0, 1.06)
+
+
 def test_papers_points():
     assert paper_points("digits") == {}
     smallest, *_, largest = paper_points("cifar10")["SparseNet-BC"]
