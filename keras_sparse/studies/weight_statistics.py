@@ -1,6 +1,6 @@
 """How the trained weights of the first layer are distributed, against sparsity."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, VARIANTS, SnnSweep, label_degrees
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, STANDARDIZED, VARIANTS, SnnSweep, label_degrees
 from keras_sparse.studies.spreads import by, rank_correlation, spread
 
 MEASURES = ("standard deviation", "minimum", "maximum")
@@ -34,7 +34,7 @@ class WeightStatistics(SnnSweep):
                 found.append(f"{measure} {coefficient:.2f} [{low:.2f}, {high:.2f}]")
             lines.append(f"{variant}: rank correlation of degree with {', '.join(found)}; the claim is that all fall.")
         # By size, where nothing else differs.
-        plain = {variant: VARIANTS[variant][0][0] for (variant,) in by(rows, "variant") if _is_plain(variant)}
+        plain = {variant: VARIANTS[variant].hidden[0] for (variant,) in by(rows, "variant") if _is_plain(variant)}
         for (degree,), group in by([row for row in rows if row["variant"] in plain], "degree").items():
             found = by(group, "variant")
             means = {plain[one]: spread([row[MEASURES[0]] for row in found[one,]])[0] for one in plain}
@@ -69,5 +69,5 @@ def _value(rows, measure):
 
 
 def _is_plain(variant):
-    hidden, has_dropout = VARIANTS[variant]
-    return len(hidden) == 1 and not has_dropout
+    how = VARIANTS[variant]
+    return len(how.hidden) == 1 and not how.dropout and variant != STANDARDIZED

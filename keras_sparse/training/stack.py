@@ -13,10 +13,12 @@ from keras import ops
 
 from keras_sparse import checks
 from keras_sparse.datasets.splits import ArraySplit
+from keras_sparse.image_statistics import STATISTICS
 from keras_sparse.layers import MaskedDense
 from keras_sparse.topologies import Topology
 
 STEPS_AT_ONCE = 32
+PIXELS = ("standardized", "raw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,10 @@ class SideBySide(Topology):
         return np.concatenate(inputs), np.concatenate(outputs)
 
 
-def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, input_dropout=0.0, dropout=0.0, seed=0):
+def train_stack(
+    networks, dataset, epochs, batch_size=32, learning_rate=0.01, input_dropout=0.0, dropout=0.0, seed=0,
+    pixels="standardized",
+):  # fmt: skip
     """Trains networks of the same sizes at once, each as if it were alone.
 
     Their layers are the parts of one compact layer, so that a step costs what their connections cost, and Keras's own
@@ -103,6 +108,7 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
         input_dropout: Number in [0, 1), dropout of the inputs.
         dropout: Number in [0, 1), dropout after each hidden layer.
         seed: Integer >= 0, of the order of the images, the same for all networks, and of dropout.
+        pixels: "standardized", mean 0 and deviation 1 in each channel, or "raw", 0 to 255.
 
     Returns:
         A `TrainedStack`.
@@ -114,8 +120,10 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
         Bourely et al., Sparse neural network topologies, 2017, section 4.1, https://arxiv.org/abs/1706.05683
     """
     epochs = checks.integer("epochs", epochs, "train_stack", minimum=1)
+    pixels = checks.choice("pixels", pixels, "train_stack", PIXELS)
     _check(networks, dataset)
-    model = stacked_model(networks, dataset.image_shape, input_dropout, dropout, seed)
+    statistics = STATISTICS[dataset.train.name] if pixels == "raw" else None
+    model = stacked_model(networks, dataset.image_shape, input_dropout, dropout, seed, statistics)
     steps = dataset.train.steps(checks.integer("batch_size", batch_size, "train_stack", minimum=1))
     model.compile(
         keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
@@ -128,10 +136,17 @@ def train_stack(networks, dataset, epochs, batch_size=32, learning_rate=0.01, in
     return TrainedStack(model, list(networks), _accuracies(model, dataset.test))
 
 
-def stacked_model(networks, image_shape, input_dropout=0.0, dropout=0.0, seed=0):
-    """The untrained model of a stack: images to `(batch, networks, classes)`; arguments as for `train_stack`."""
-    inputs = keras.Input(image_shape)
-    x = keras.layers.Flatten()(inputs)
+def stacked_model(networks, image_shape, input_dropout=0.0, dropout=0.0, seed=0, statistics=None):
+    """The untrained model of a stack: standardized images to `(batch, networks, classes)`.
+
+    Arguments are as for `train_stack`; with `statistics`, the mean and deviation of each channel, the networks read raw
+    pixels.
+    """
+    x = inputs = keras.Input(image_shape)
+    if statistics:
+        mean, deviation = statistics
+        x = keras.layers.Rescaling([255 * one for one in deviation], [255 * one for one in mean])(x)
+    x = keras.layers.Flatten()(x)
     for index in range(len(networks[0].layers)):
         rate = dropout if index else input_dropout
         if rate:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, SnnSweep, stacked_network
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, PUBLISHED, STANDARDIZED, VARIANTS, SnnSweep, stacked_network
 from keras_sparse.studies.snn_topologies import SnnTopologies
 from keras_sparse.topologies import NAMED
 
@@ -11,7 +11,8 @@ from keras_sparse.topologies import NAMED
 def test_the_six_constructions_of_the_paper():
     assert set(CONSTRUCTIONS) <= set(NAMED)
     assert len(CONSTRUCTIONS) == 6
-    assert set(SnnSweep.scales["cpu"]["variants"]) == set(PUBLISHED)
+    assert set(SnnSweep.scales["cpu"]["variants"]) == {*PUBLISHED, STANDARDIZED}
+    assert {VARIANTS[name].pixels for name in PUBLISHED} == {"raw"}
 
 
 @pytest.mark.parametrize("construction", CONSTRUCTIONS)

@@ -24,7 +24,7 @@ def some_networks(*sizes):
     return [StackedNetwork([one.connections(*pair) for pair in pairs], seed) for seed, one in enumerate(topologies)]
 
 
-def alone(network, dataset, epochs):
+def alone(network, dataset, epochs, scale=lambda images: images):
     """The network in stock layers, cut after each update: its kernels, biases and test accuracy."""
     model = keras.Sequential([keras.Input(dataset.image_shape), keras.layers.Flatten()])
     for index, part in enumerate(network.layers):
@@ -38,8 +38,9 @@ def alone(network, dataset, epochs):
         layer.kernel.assign(kernel)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), "mse")
     for images, labels in dataset.train.training_batches(32, epochs, seed=5):
-        model.train_on_batch(np.asarray(images), np.eye(dataset.classes, dtype="float32")[np.asarray(labels)])
-    predicted = numpy(model.predict(dataset.test.batches(100), verbose=0)).argmax(axis=1)
+        model.train_on_batch(scale(np.asarray(images)), np.eye(dataset.classes, dtype="float32")[np.asarray(labels)])
+    scores = [numpy(model.predict_on_batch(scale(np.asarray(images)))) for images, _ in dataset.test.batches(100)]
+    predicted = np.concatenate(scores).argmax(axis=1)
     weights = [(numpy(layer.kernel), numpy(layer.bias)) for layer in model.layers[1:]]
     return weights, (predicted == dataset.test.labels).mean()
 
@@ -57,6 +58,20 @@ def test_same_as_one_after_another(sizes, digits):
             np.testing.assert_allclose(bias, other_bias, atol=2e-6)
             assert np.abs(bias).max() > 1e-4  # it has moved, by far more than it may differ
         assert trained.accuracies[index] == pytest.approx(accuracy, abs=0.006)  # two of 360, for ties
+
+
+def test_raw_pixels(digits):
+    """From 0 to 255, as they are in the data set."""
+    network = some_networks(256, 12, 10)[0]
+    trained = train_stack([network], digits, epochs=1, seed=5, pixels="raw")
+
+    expected, _ = alone(network, digits, epochs=1, scale=lambda images: 255 * (0.3753 * images + 0.3054))
+    for (values, _), (kernel, _), part in zip(trained.weights(0), expected, network.layers, strict=True):
+        np.testing.assert_allclose(values, kernel[part.inputs, part.outputs], atol=1e-4)
+    model = stacked_model([network], digits.image_shape, statistics=((0.3054,), (0.3753,)))
+    images = np.asarray(next(iter(digits.test.batches(5)))[0])
+    read = keras.Model(model.input, model.layers[1].output)
+    np.testing.assert_allclose(numpy(read(images)), digits.test.images[:5], atol=1e-3)
 
 
 def test_order_of_the_networks_does_not_matter(digits):
@@ -93,3 +108,5 @@ def test_what_does_not_fit_is_refused(digits):
         train_stack([], digits, epochs=1)
     with pytest.raises(ValueError, match="from 256 inputs to 10 classes"):
         train_stack(some_networks(784, 12, 10), digits, epochs=1)
+    with pytest.raises(ValueError, match="`pixels` of train_stack must be one of 'standardized', 'raw'"):
+        train_stack(some_networks(256, 12, 10), digits, epochs=1, pixels="0..255")
