@@ -66,15 +66,15 @@ class SparseRandomVsWidth(Study):
     )
     scales = {  # noqa: RUF012
         "smoke": {
-            "datasets": ("digits", "digits"), "examples": 400, "epochs": (1, 1), "seeds": (1, 1), "kept": (0.1,),
+            "datasets": ("digits", "digits"), "examples": (400, 400), "epochs": (1, 1), "seeds": (1, 1), "kept": (0.1,),
             "dropout": 0.0, "counted": 1,
         },
         "cpu": {
-            "datasets": ("mnist", "cifar10"), "examples": 6000, "epochs": (4, 6), "seeds": (3, 3),
+            "datasets": ("mnist", "cifar10"), "examples": (6000, 15000), "epochs": (4, 8), "seeds": (3, 2),
             "kept": (0.01, 0.03, 0.1, 0.3), "dropout": 0.0, "counted": len(TABLE_1),
         },
         "full": {
-            "datasets": ("mnist", "cifar10", "imagenet2012", "imagenet2012"), "examples": None,
+            "datasets": ("mnist", "cifar10", "imagenet2012", "imagenet2012"), "examples": (None, None, None, None),
             "epochs": (30, 100, 100, 100), "seeds": (5, 2, 1, 1), "kept": (0.003, 0.01, 0.03, 0.1, 0.3, 0.6),
             "dropout": 0.5, "counted": len(TABLE_1),
         },
@@ -87,16 +87,16 @@ class SparseRandomVsWidth(Study):
             for kept, multiplier in tuple(counted)[: settings["counted"]]:
                 name = f"{network}, {label(kept, multiplier)}"
                 pieces[name] = {"network": network, "kept": kept, "multiplier": multiplier}
-        trained = zip(NETWORKS, settings["datasets"], settings["epochs"], settings["seeds"], strict=False)
-        for network, data, epochs, seeds in trained:
+        how = (settings[name] for name in ("datasets", "examples", "epochs", "seeds"))
+        for network, data, examples, epochs, seeds in zip(NETWORKS, *how, strict=False):
             for (kept, multiplier), seed in itertools.product(designs(network, settings["kept"]), range(seeds)):
                 pieces[f"{network}, {data}, {label(kept, multiplier)}, seed {seed}"] = {
-                    "network": network, "kept": kept, "multiplier": multiplier, "data": data, "epochs": epochs,
-                    "seed": seed,
+                    "network": network, "kept": kept, "multiplier": multiplier, "data": data,
+                    "examples": examples, "epochs": epochs, "seed": seed,
                 }  # fmt: skip
         return pieces
 
-    def run_piece(self, data_dir, folder, network, kept, multiplier, data=None, epochs=None, seed=0):
+    def run_piece(self, data_dir, folder, network, kept, multiplier, data=None, examples=None, epochs=None, seed=0):
         accuracy = None
         if data is None:
             model = build(network, kept, multiplier, seed)
@@ -104,7 +104,6 @@ class SparseRandomVsWidth(Study):
             source = SOURCES[data]
             arguments = {} if data == "imagenet2012" else {"dropout": self.settings["dropout"]}
             model = build(network, kept, multiplier, seed, source.image_shape, source.classes, **arguments)
-            examples = None if source.streamed else self.settings["examples"]
             fields = recipe_fields(data, epochs=epochs, examples=examples, seed=seed)
             recipe = Recipe(self.keep(model, folder), **fields)
             accuracy = self.train(recipe, folder / "run", data_dir).test_accuracy
