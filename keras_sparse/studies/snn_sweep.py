@@ -58,10 +58,10 @@ class SnnSweep(Study):
         "MNIST, networks 784-h-10 and 784-500-300-10, sigmoids, mean squared error, Glorot's normal for the dense "
         "layer, Nesterov momentum 0.9, batches of 32, test accuracy after the last epoch. Each unit has the same "
         "fraction of connections to the next hidden layer, rounded up; the classes read all units of the last hidden "
-        "layer. Dropout is 0.2 of the inputs and 0.5 of hidden units. The paper does not say how pixels are scaled; "
-        "here they are raw, 0 to 255, with which its claims come out, and of mean 0 and deviation 1 in the variant "
-        f"`{STANDARDIZED}`, with which they do not. All networks of a variant and a seed see the same batches. The "
-        "paper trains 50 epochs at a rate of 0.01, `cpu` scale 8 epochs at 0.03, about half as far."
+        "layer. Dropout is 0.2 of the inputs and 0.5 of hidden units. The paper does not say how pixels are scaled. "
+        "Here they are raw, 0 to 255: chosen because its claims come out with these, and not with the mean 0 and "
+        f"deviation 1 of the variant `{STANDARDIZED}`. All networks of a variant and a seed see the same batches. "
+        "The paper trains 50 epochs at a rate of 0.01, `cpu` scale 8 epochs at 0.03, about half as far."
     )
     scales = {  # noqa: RUF012
         "smoke": {
