@@ -2,8 +2,10 @@
 
 import math
 
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep
 from keras_sparse.studies.spreads import by, percent, rank_correlation, spread
+from keras_sparse.studies.variant_panels import figure_size, variant_panels
 
 MEASURES = ("algebraic connectivity", "spectral gap")
 
@@ -37,21 +39,19 @@ class Connectivity(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = by(rows, "variant")
-        figure = Figure(figsize=(4.2 * len(variants), 7.6), layout="constrained")
-        grid = figure.subplots(len(MEASURES), len(variants), squeeze=False)
-        for measure, line in zip(MEASURES, grid, strict=True):
-            for axes, ((variant,), group) in zip(line, variants.items(), strict=True):
+        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
+        width, height = figure_size(len(variants), 3.4)
+        figure = Figure(figsize=(width, len(MEASURES) * height), layout="constrained")
+        for measure, part in zip(MEASURES, figure.subfigures(len(MEASURES), 1), strict=True):
+            panels = variant_panels(part, variants, "test accuracy")
+            for axes, group in zip(panels, variants.values(), strict=True):
                 for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
                     points = [row for row in group if row["construction"] == construction]
                     x, y = ([row[column] for row in points] for column in (measure, "accuracy"))
                     axes.plot(x, y, "o", color=f"C{i}", markersize=4, label=construction)
                 axes.set_xscale("symlog", linthresh=0.1)
                 axes.set_xlabel(measure)
-                axes.set_title(variant)
-                axes.grid(alpha=0.3)
-            line[0].set_ylabel("test accuracy")
-        grid[0][-1].legend(fontsize=7)
+        shared_legend(figure)
         return figure
 
 

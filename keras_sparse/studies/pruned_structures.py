@@ -2,6 +2,7 @@
 
 import math
 
+from keras_sparse.studies.error_axis import error_of, log_errors
 from keras_sparse.studies.pruning_runs import (
     DENSE,
     FASTER,
@@ -121,7 +122,7 @@ class PrunedStructures(PruningRuns):
             found = sorted(some)
             if not found:
                 continue
-            means, errors = zip(*(spread([_error(row) for row in some[one]]) for one in found), strict=True)
+            means, errors = zip(*(spread([error_of(row) for row in some[one]]) for one in found), strict=True)
             axes.errorbar(
                 [sparsities.index(one) for (one,) in found], means, errors, color=f"C{i // 2 if i < 4 else 2}",
                 linestyle="-:"[weights != FOUND], marker="os"[weights != FOUND], markersize=4, capsize=2, linewidth=1,
@@ -133,10 +134,10 @@ class PrunedStructures(PruningRuns):
                     sparsities.index(sparsity), 100 - 100 * published, "*", color=f"C{int(method == ONE_TIME)}",
                     markersize=11, markeredgecolor="k", label=f"{method}, new weights, published",
                 )  # fmt: skip
-        dense = [_error(row) for row in rows if row["method"] == DENSE]
+        dense = [error_of(row) for row in rows if row["method"] == DENSE]
         if dense:
             axes.axhline(spread(dense)[0], color="0.3", linewidth=1, linestyle="--", label="dense")
-        _log_errors(axes)
+        log_errors(axes)
         axes.set_xticks(range(len(sparsities)), [f"{sparsity:.0%}" for sparsity in sparsities])
         axes.set_xlabel("sparsity")
         axes.set_ylabel("test error (%)")
@@ -148,10 +149,10 @@ class PrunedStructures(PruningRuns):
             chosen = [row for row in rows if (row["method"], row["weights"]) == (method, weights)]
             for j, curve in enumerate(by(chosen, "seed", "initialization").values()):
                 axes.plot(
-                    [row["epoch"] for row in curve], [_error(row) for row in curve], color=f"C{i}", linewidth=1,
+                    [row["epoch"] for row in curve], [error_of(row) for row in curve], color=f"C{i}", linewidth=1,
                     label=None if j else f"{method}, {weights}",
                 )  # fmt: skip
-        _log_errors(axes)
+        log_errors(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
 
@@ -165,17 +166,3 @@ def _deviations(some, method, weights):
                 f"{sparsity:.0%} {100 * spread([row['accuracy'] for row in rows])[1] * math.sqrt(len(rows)):.2f}"
             )
     return ", ".join(found)
-
-
-def _error(row):
-    return 100 * (1 - row["accuracy"])
-
-
-def _log_errors(axes):
-    from matplotlib.ticker import LogLocator, StrMethodFormatter
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(LogLocator(subs=()))
-    axes.grid(alpha=0.3)

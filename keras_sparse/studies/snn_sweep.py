@@ -145,11 +145,3 @@ def stacked_network(construction, fraction, sizes, seed):
             # Two layers of one network are not to be drawn alike.
             layers.append(topology(out_degree=degree, seed=len(sizes) * seed + index).connections(fan_in, fan_out))
     return StackedNetwork(layers, seed)
-
-
-def label_degrees(axes, variant):
-    """Labels a panel that shows something against degree, for one variant."""
-    axes.set_xscale("log")
-    axes.set_xlabel("fraction of connections")
-    axes.set_title(variant)
-    axes.grid(alpha=0.3)

@@ -1,7 +1,10 @@
 """Accuracy of six constructions against their degree."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep, label_degrees
+from keras_sparse.studies.error_axis import error_of, log_errors
+from keras_sparse.studies.shared_legend import shared_legend
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep
 from keras_sparse.studies.spreads import by, paired, percent, points, spread
+from keras_sparse.studies.variant_panels import figure_size, label_degrees, variant_panels
 
 
 class SnnTopologies(SnnSweep):
@@ -58,27 +61,25 @@ class SnnTopologies(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = by(rows, "variant")
-        figure = Figure(figsize=(4.2 * len(variants), 4.2), layout="constrained")
-        panels = figure.subplots(1, len(variants), squeeze=False)[0]
-        for axes, ((variant,), group) in zip(panels, variants.items(), strict=True):
+        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
+        figure = Figure(figsize=figure_size(len(variants)), layout="constrained")
+        panels = variant_panels(figure, variants, "test error (%)")
+        for axes, (variant, group) in zip(panels, variants.items(), strict=True):
             for i, construction in enumerate(CONSTRUCTIONS):
                 found = by([row for row in group if row["construction"] == construction], "degree")
-                means, errors = zip(
-                    *(spread([row["accuracy"] for row in some]) for some in found.values()), strict=True
-                )
+                means, errors = zip(*(spread(list(map(error_of, some))) for some in found.values()), strict=True)
                 axes.errorbar(
                     [degree for (degree,) in found], means, errors, color=f"C{i}", marker="o", markersize=4,
                     capsize=2, linewidth=1, label=CONSTRUCTIONS[construction],
                 )  # fmt: skip
-            mean, error = spread([row["accuracy"] for row in group if row["construction"] == DENSE])
+            mean, error = spread([error_of(row) for row in group if row["construction"] == DENSE])
             axes.axhline(mean, color="0.3", linewidth=1, linestyle="--", label="dense")
             axes.axhspan(mean - error, mean + error, color="0.3", alpha=0.15)
             if variant == "784-500-300-10":
-                axes.plot(0.3, mean + 0.0015, "k*", label="published: dense + 0.15 points")
-            label_degrees(axes, variant)
-        panels[0].set_ylabel("test accuracy")
-        panels[-1].legend(fontsize=8)
+                axes.plot(0.3, mean - 0.15, "k*", markersize=9, zorder=3, label="published: dense - 0.15 points")
+            label_degrees(axes)
+            log_errors(axes)
+        shared_legend(figure)
         return figure
 
     @staticmethod

@@ -1,7 +1,9 @@
 """How the trained weights of the first layer are distributed, against sparsity."""
 
-from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, STANDARDIZED, VARIANTS, SnnSweep, label_degrees
+from keras_sparse.studies.shared_legend import shared_legend
+from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, STANDARDIZED, VARIANTS, SnnSweep
 from keras_sparse.studies.spreads import by, rank_correlation, spread
+from keras_sparse.studies.variant_panels import figure_size, label_degrees, variant_panels
 
 MEASURES = ("standard deviation", "minimum", "maximum")
 
@@ -45,10 +47,10 @@ class WeightStatistics(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = by(rows, "variant")
-        figure = Figure(figsize=(4.2 * len(variants), 4.2), layout="constrained")
-        panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
-        for axes, ((variant,), group) in zip(panels, variants.items(), strict=True):
+        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
+        figure = Figure(figsize=figure_size(len(variants)), layout="constrained")
+        panels = variant_panels(figure, variants, "weight: deviation (line), minimum, maximum", sharey=True)
+        for axes, group in zip(panels, variants.values(), strict=True):
             for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
                 found = by([row for row in group if row["construction"] == construction], "degree")
                 for measure, style in zip(MEASURES, ("-o", ":v", ":^"), strict=True):
@@ -57,9 +59,8 @@ class WeightStatistics(SnnSweep):
                         [degree for (degree,) in found], *zip(*spreads, strict=True), fmt=style, color=f"C{i}",
                         markersize=4, linewidth=1, label=construction if measure == MEASURES[0] else None,
                     )  # fmt: skip
-            label_degrees(axes, variant)
-        panels[0].set_ylabel("weight: deviation (line), minimum, maximum")
-        panels[-1].legend(fontsize=7)
+            label_degrees(axes)
+        shared_legend(figure)
         return figure
 
 
