@@ -53,6 +53,7 @@ def plot_pareto(trials, dataset):
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_ylim(0, 1.06 * (max((trial.val_error for trial in trained), default=0) or 1))  # room for the markers
+        highest = max((trial.val_error for trial in trained), default=0) or 1
+        axes.set_ylim(0, 1.06 * highest)  # with room for the markers
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure

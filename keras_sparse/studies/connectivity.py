@@ -39,12 +39,10 @@ class Connectivity(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
-        width, height = figure_size(len(variants), 3.4)
+        width, height = figure_size(rows, 3.4)
         figure = Figure(figsize=(width, len(MEASURES) * height), layout="constrained")
         for measure, part in zip(MEASURES, figure.subfigures(len(MEASURES), 1), strict=True):
-            panels = variant_panels(part, variants, "test accuracy")
-            for axes, group in zip(panels, variants.values(), strict=True):
+            for axes, _, group in variant_panels(part, rows, "test accuracy"):
                 for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
                     points = [row for row in group if row["construction"] == construction]
                     x, y = ([row[column] for row in points] for column in (measure, "accuracy"))

@@ -61,10 +61,8 @@ class SnnTopologies(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
-        figure = Figure(figsize=figure_size(len(variants)), layout="constrained")
-        panels = variant_panels(figure, variants, "test error (%)")
-        for axes, (variant, group) in zip(panels, variants.items(), strict=True):
+        figure = Figure(figsize=figure_size(rows), layout="constrained")
+        for axes, variant, group in variant_panels(figure, rows, "test error (%)"):
             for i, construction in enumerate(CONSTRUCTIONS):
                 found = by([row for row in group if row["construction"] == construction], "degree")
                 means, errors = zip(*(spread(list(map(error_of, some))) for some in found.values()), strict=True)

@@ -47,10 +47,9 @@ class WeightStatistics(SnnSweep):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        variants = {variant: group for (variant,), group in by(rows, "variant").items()}
-        figure = Figure(figsize=figure_size(len(variants)), layout="constrained")
-        panels = variant_panels(figure, variants, "weight: deviation (line), minimum, maximum", sharey=True)
-        for axes, group in zip(panels, variants.values(), strict=True):
+        figure = Figure(figsize=figure_size(rows), layout="constrained")
+        panels = variant_panels(figure, rows, "weight: deviation (line), minimum, maximum", sharey=True)
+        for axes, _, group in panels:
             for i, construction in enumerate([*CONSTRUCTIONS, DENSE]):
                 found = by([row for row in group if row["construction"] == construction], "degree")
                 for measure, style in zip(MEASURES, ("-o", ":v", ":^"), strict=True):

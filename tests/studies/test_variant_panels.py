@@ -11,12 +11,14 @@ from keras_sparse.studies.variant_panels import figure_size, variant_panels
 def test_three_in_a_row(count, size, places):
     figure = Figure()
     names = [f"{i} hidden" for i in range(count)]
-    panels = variant_panels(figure, names, "error")
-    assert [axes.get_title() for axes in panels] == names
-    assert [axes.get_ylabel() for axes in panels] == ["error" if i % 3 == 0 else "" for i in range(count)]
+    rows = [{"variant": name, "seed": seed} for seed in range(2) for name in names]
+    panels = variant_panels(figure, rows, "error")
+    assert [axes.get_title() for axes, _, _ in panels] == [variant for _, variant, _ in panels] == names
+    assert all(group == [row for row in rows if row["variant"] == variant] for _, variant, group in panels)
+    assert [axes.get_ylabel() for axes, _, _ in panels] == ["error" if i % 3 == 0 else "" for i in range(count)]
     assert len(figure.axes) == places
     assert all(not axes.axison for axes in figure.axes[count:])
-    assert figure_size(count) == pytest.approx(size)
+    assert figure_size(rows) == pytest.approx(size)
 
 
 def test_errors_have_plain_numbers():
