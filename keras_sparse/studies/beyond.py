@@ -54,7 +54,7 @@ class Beyond(Study):
             "budgets": (0.1,), "seeds": 1,
         },
         "cpu": {
-            "dataset": "cifar10", "examples": 6000, "epochs": 6, "width": 0.5, "depth": 16,
+            "dataset": "cifar10", "examples": 10_000, "epochs": 8, "width": 0.5, "depth": 16,
             "budgets": (0.01, 0.03, 0.1, 0.3), "seeds": 3,
         },
         "full": {

@@ -43,7 +43,7 @@ class Incremental(Study):
             "periods_in_run": (12,), "seeds": 1, "held_out": 0.1,
         },
         "cpu": {
-            "network": "cifarnet", "dataset": "cifar10", "examples": 15000, "epochs": 10, "starts": (0.01, 0.001),
+            "network": "cifarnet", "dataset": "cifar10", "examples": 12_000, "epochs": 9, "starts": (0.01, 0.001),
             "periods_in_run": (60, 24, 12), "seeds": 3, "held_out": 0.1,
         },
         "full": {
