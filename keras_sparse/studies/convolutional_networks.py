@@ -12,6 +12,8 @@ from keras_sparse.transforms import scale_width, sparsify
 KERAS_NETWORKS = {"inception_v3": keras.applications.InceptionV3, "vgg16": keras.applications.VGG16}
 IMAGE_SHAPES = {"inception_v3": (299, 299, 3), "vgg16n": (224, 224, 3), "vgg16": (224, 224, 3)}
 CONVOLUTIONS = ("Conv2D", "SparseConv2D")
+# The paper rounds up, in its text. The counts that it prints come out, all of them, with these.
+WIDTH_DIVISORS = {"inception_v3": 8}
 
 
 def build(network, kept=1.0, multiplier=1.0, seed=0, image_shape=None, classes=1000, **arguments):
@@ -44,7 +46,7 @@ def build(network, kept=1.0, multiplier=1.0, seed=0, image_shape=None, classes=1
         else:
             model = get_model(network, **arguments)
     if multiplier < 1:
-        model = scale_width(model, multiplier)
+        model = scale_width(model, multiplier, divisor=WIDTH_DIVISORS.get(network))
     if kept < 1:
         model = sparsify(model, 1 - kept, exclude=keras.layers.Dense, seed=seed)
     return model

@@ -1,5 +1,6 @@
 """Fewer filters everywhere: the depth multiplier."""
 
+import functools
 import math
 
 import keras
@@ -12,12 +13,12 @@ from keras_sparse.transforms.scaled_channels import ScaledChannels
 from keras_sparse.transforms.selection import select
 
 
-def scale_width(model, multiplier, exclude="last", include_dense=None):
-    """A new model in which each convolution has `ceil(multiplier * filters)` filters; weights are fresh.
+def scale_width(model, multiplier, exclude="last", include_dense=None, divisor=None):
+    """A new model in which each convolution has `multiplier` times as many filters, in whole ones; weights are fresh.
 
     The baseline that sparse connections are compared with. All layers stay, and their names. Where channels are read in
-    groups (`Conv2D`, `GroupNormalization`), the layers that make them are rounded up to a multiple of the groups; one
-    group for each channel stays that. Models inside start with what arrives at them.
+    groups (`Conv2D`, `GroupNormalization`), the layers that make them have a multiple of the groups; one group for each
+    channel stays that. Models inside start with what arrives at them.
 
     Args:
         model: Built Keras model; it is left as it is.
@@ -26,6 +27,9 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
             "first", "last". What makes the outputs ("last") keeps its width in any case.
         include_dense: Boolean, whether dense layers before the last are scaled too, as they must be where they work
             between convolutions (ConvNeXt, gates); None for only if the model has no convolutions.
+        divisor: Integer >= 1 or None. None rounds widths up to whole filters, as the paper writes; an integer rounds
+            them down to a multiple of it, at least it. With 8, Inception-V3 has at every multiplier what Table 1 of
+            the paper prints.
 
     Returns:
         A Keras model, not compiled.
@@ -47,6 +51,8 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
     check_model(model, "scale_width")
     refuse_loops(model, "scale_width")
     multiplier = checks.number("multiplier", multiplier, "scale_width", 1e-6, 8, hint="0.5 halves the filters.")
+    if divisor is not None:
+        divisor = checks.integer("divisor", divisor, "scale_width", 1, hint="8 gives multiples of 8; None rounds up.")
     graph = channel_graph(model)
     kept = select("exclude", exclude, model, graph, "scale_width") | _classifiers(model, graph)
     convolutions, dense = (
@@ -69,15 +75,16 @@ def scale_width(model, multiplier, exclude="last", include_dense=None):
                 "own. Scale first, then sparsify or fold."
             )
     outermost = {id(inner): layer for layer in scaled.values() for inner in layer._flatten_layers()}
+    new_width = functools.partial(_scaled, multiplier, divisor)
     channels = ScaledChannels(
         graph,
-        lambda layer, width, multiple: _scaled(width, multiplier, multiple) if id(layer) in outermost else width,
+        lambda layer, width, multiple: new_width(width, multiple) if id(layer) in outermost else width,
     )
     changes = {}
     for layer in scaled.values():
         argument = "filters" if layer in convolutions else "units"
         value = layer.get_config()[argument]
-        changes[id(layer)] = layer, {argument: _scaled(value, multiplier, channels.multiple(layer))}
+        changes[id(layer)] = layer, {argument: new_width(value, channels.multiple(layer))}
     for layer in _outermost(model, "target_shape"):
         target = layer.get_config()["target_shape"]
         if -1 not in target:
@@ -125,8 +132,10 @@ def _outermost(model, argument):
     return list(found.values())
 
 
-def _scaled(value, multiplier, multiple):
+def _scaled(multiplier, divisor, value, multiple):
     if isinstance(value, (list, tuple)):
-        return tuple(_scaled(one, multiplier, multiple) for one in value)
-    # 0.3 * 10 is 3.0000000000000004 and means 3.
-    return max(1, math.ceil(multiplier * value / multiple - 1e-9)) * multiple
+        return tuple(_scaled(multiplier, divisor, one, multiple) for one in value)
+    rounded, slack = math.ceil, -1e-9  # 0.3 * 10 is 3.0000000000000004 and means 3
+    if divisor is not None:
+        multiple, rounded, slack = math.lcm(multiple, divisor), math.floor, 1e-9
+    return max(1, rounded(multiplier * value / multiple + slack)) * multiple

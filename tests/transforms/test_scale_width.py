@@ -13,13 +13,20 @@ def convolution_weights(model):
     return sum(row.stored_parameters for row in rows if row.kind == "Conv2D")
 
 
-@pytest.mark.parametrize(("multiplier", "parameters", "macs"), [(0.5, 5_438_000, 1433), (0.8, 13_997_560, 3697)])
-def test_inception_v3(multiplier, parameters, macs):
-    """PAPERS.md's rule: 5.44M and 1.43B at 0.5; 14.0M at 0.8, where the paper prints 13M."""
-    model = ks.scale_width(keras.applications.InceptionV3(weights=None), multiplier)
-    rows = [row for row in ks.analysis.profile(model).rows if row.kind == "Conv2D"]
-    assert sum(row.stored_parameters for row in rows) == parameters
-    assert round(sum(row.macs for row in rows) / 1e6) == macs
+def convolution_macs(model):
+    return sum(row.macs for row in ks.analysis.profile(model).rows if row.kind == "Conv2D")
+
+
+def test_inception_v3_rounded_up(shapes_only):
+    model = ks.scale_width(keras.applications.InceptionV3(weights=None), 0.8)
+    assert (convolution_weights(model), round(convolution_macs(model) / 1e6)) == (13_997_560, 3697)
+
+
+@pytest.mark.parametrize(("multiplier", "thousands", "millions"), [(0.1, 170, 75), (0.2, 718, 183)])
+def test_inception_v3_in_eights_has_the_printed_counts(multiplier, thousands, millions, shapes_only):
+    """Changpinyo et al., Table 1."""
+    model = ks.scale_width(keras.applications.InceptionV3(weights=None), multiplier, divisor=8)
+    assert (round(convolution_weights(model) / 1e3), round(convolution_macs(model) / 1e6)) == (thousands, millions)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,9 @@ def test_rounding_and_what_keeps_its_width():
     assert widths(ks.scale_width(small(), 0.3, exclude="first")) == [10, 3, 20, 4]
     assert widths(ks.scale_width(small(), 2)) == [20, 14, 20, 4]
     assert widths(ks.scale_width(small(outputs=False), 0.3)) == [3, 7]
+    assert widths(ks.scale_width(small(), 0.6, divisor=2)) == [6, 4, 20, 4]  # floor(6), floor(4.2)
+    assert widths(ks.scale_width(small(), 0.3, divisor=4)) == [4, 4, 20, 4]  # at least
+    assert widths(ks.scale_width(small(), 0.3, divisor=1)) == [3, 2, 20, 4]
 
 
 def test_dense_networks_are_scaled_where_there_is_nothing_else():
@@ -81,6 +91,8 @@ def test_units_that_hold_layers_of_other_origin_are_refused():
 def test_groups_stay_whole():
     model = keras.Sequential([keras.Input((8, 8, 8)), layers.Conv2D(12, 3, groups=4), layers.Conv2D(2, 1)])
     assert ks.scale_width(model, 0.3).layers[0].filters == 4
+    assert ks.scale_width(model, 0.9, divisor=2).layers[0].filters == 8
+    assert ks.scale_width(model, 2, divisor=6).layers[0].filters == 24
 
 
 @pytest.mark.parametrize(
@@ -179,6 +191,7 @@ def test_with_sparse_connections():
     ("call", "message"),
     [
         (lambda: ks.scale_width(small(), 0), "`multiplier` of scale_width must be a number in"),
+        (lambda: ks.scale_width(small(), 0.5, divisor=0), "`divisor` of scale_width must be an integer >= 1"),
         (lambda: ks.scale_width(small(), 0.5, exclude=["a", "b"], include_dense=False), "must have layers to scale"),
         (lambda: ks.scale_width(small(), 0.5, exclude="c"), "`exclude` of scale_width must name layers"),
         (lambda: ks.scale_width(stubborn(), 0.5), "must take other widths"),
