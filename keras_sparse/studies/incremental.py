@@ -52,6 +52,11 @@ class Incremental(Study):
         },
     }  # fmt: skip
 
+    @property
+    def drop(self):
+        """The epoch after which the learning rate is a tenth."""
+        return self.settings["epochs"] * 9 // 10
+
     def pieces(self):
         settings = self.settings
         designs = {"dense": (DENSE, None)}
@@ -68,7 +73,7 @@ class Incremental(Study):
         epochs = settings["epochs"]
         fields = recipe_fields(
             settings["dataset"], epochs=epochs, examples=settings["examples"], seed=seed,
-            learning_rate_drops=(epochs * 9 // 10,), validation_fraction=settings["held_out"],
+            learning_rate_drops=(self.drop,), validation_fraction=settings["held_out"],
         )  # fmt: skip
         dataset = datasets.load(settings["dataset"], data_dir, settings["held_out"], settings["examples"])
         sizes = dataset.train.training_sizes(fields["batch_size"])
@@ -97,7 +102,7 @@ class Incremental(Study):
         ]
 
     def table(self, rows):
-        common = common_accuracy(rows)
+        common = common_accuracy(rows, self.drop)
         titles = (
             "connections at first", "doubled every (steps)", "full after (epochs)", "test accuracy",
             "above dense (points)", "multiply-adds, of dense", f"of dense, until {common:.1%} held-out accuracy",
@@ -120,7 +125,7 @@ class Incremental(Study):
         return titles, cells
 
     def findings(self, rows):
-        curves, common = _curves(rows), common_accuracy(rows)
+        curves, common = _curves(rows), common_accuracy(rows, self.drop)
         dense = curves.pop((DENSE, None), None)
         if dense is None:
             return ["The dense network is not trained yet."]
@@ -140,9 +145,10 @@ class Incremental(Study):
             step, spent = _first(curves[key], common)
             fall = -np.diff(curves[key]["accuracy"]).min()
             lines.append(
-                f"{name}: {common:.1%} of the held-out images, which all reach, after {step / dense_step:.2f} times as "
-                f"many steps and {spent / dense_spent:.2f} times as many multiply-adds as dense; the largest fall from "
-                f"one epoch to the next is {100 * max(0, fall):.1f} points."
+                f"{name}: {common:.1%} of the held-out images, which all reach before the rate falls, after "
+                f"{step / dense_step:.2f} times as many steps and {spent / dense_spent:.2f} times as many "
+                "multiply-adds as dense; the largest fall from one epoch to the next is "
+                f"{100 * max(0, fall):.1f} points."
             )
         return lines
 
@@ -201,9 +207,9 @@ def macs_by_step(model, schedule, steps):
     return macs
 
 
-def common_accuracy(rows):
-    """The highest accuracy on held-out images that all kinds of runs reach, by the mean over seeds."""
-    return min(curve["accuracy"].max() for curve in _curves(rows).values())
+def common_accuracy(rows, last):
+    """The highest accuracy on held-out images that all kinds of runs reach up to an epoch, by the mean over seeds."""
+    return min(curve["accuracy"][curve["epoch"] <= last].max() for curve in _curves(rows).values())
 
 
 def _curves(rows):

@@ -29,9 +29,10 @@ def test_multiply_adds_are_those_of_the_connections_that_densify_adds():
 
 @pytest.mark.parametrize("scale", ["cpu", "full"])  # at "smoke" there are few epochs
 def test_all_connections_are_there_before_the_learning_rate_drops(scale):
-    settings = Incremental(scale).settings
+    study = Incremental(scale)
+    settings = study.settings
     slowest = Doubling(min(settings["starts"]), period=1000)
-    drop = settings["epochs"] * 9 // 10 / settings["epochs"]
+    drop = study.drop / settings["epochs"]
     assert slowest(int(drop * min(settings["periods_in_run"]) * 1000)) == 1
 
 
@@ -51,7 +52,8 @@ def test_findings():
             row |= {"macs": 100 if epoch > late else 10, "spent": epoch * price}
             last = 0.7 + 0.1 * seed + 0.01 * late if epoch == 3 else None
             rows.append({**row, "accuracy": 0.2 * (epoch - late) + 0.001 * seed, "test_accuracy": last})
-    assert common_accuracy(rows) == pytest.approx(0.401)
+    assert common_accuracy(rows, 3) == pytest.approx(0.401)
+    assert common_accuracy(rows, 2) == pytest.approx(0.201)
     study = Incremental("cpu")
     differing, reached = study.findings(rows)
     assert "above dense from 1.0%, doubled every 10 steps (+1.00 points); below dense none" in differing
