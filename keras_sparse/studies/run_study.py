@@ -76,7 +76,8 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
             count = len(pieces) - len(left) + number
             ending = f", {duration(seconds)} left" if number < len(left) else ""
             print(f"{name} {scale}: {count}/{len(pieces)} {piece}{ending}", file=sys.stderr, flush=True)
-    folder.write(rows)  # also if nothing was left to do: it may have been written by an older version
+    if not left:  # an older version may have written the table
+        folder.write(rows)
     folder.write_figure(rows)
     return folder.report(rows)
 
