@@ -17,6 +17,7 @@ def add(commands):
             "keras-sparse study --list",
             "keras-sparse study complexity",
             "keras-sparse study snn_topologies --scale cpu --data-dir DIR --output runs/snn",
+            "keras-sparse study connectivity --scale cpu --rows-from runs/snn --output runs/connectivity",
         ),
     )
     command.add_argument("study", nargs="?", metavar="NAME", help=f"one of {', '.join(list_studies())}")
@@ -25,11 +26,17 @@ def add(commands):
         "--scale",
         choices=SCALES,
         default="smoke",
-        help="smoke (the default): embedded data, a minute; cpu: two cores, an hour at most; full: as in the paper",
+        help="smoke (the default): embedded data, a minute; cpu: two cores, about an hour; full: as in the paper",
     )
     command.add_argument("--data-dir", metavar="DIR", help="where TFDS prepared the data sets")
     command.add_argument("--output", metavar="DIR", help="folder to write, and to go on in (runs/studies/NAME-SCALE)")
     command.add_argument("--jobs", type=int, metavar="N", help="processes side by side; unless given, one on each core")
+    command.add_argument(
+        "--rows-from",
+        metavar="DIR",
+        help="folder of another study of the same networks, not to train them again: snn_topologies, connectivity and "
+        "weight_statistics share theirs",
+    )
     command.add_argument("--quiet", action="store_true", help="print the report only")
 
 
@@ -48,7 +55,13 @@ def run(arguments):
         checks.integer("jobs", arguments.jobs, "keras-sparse", minimum=1)
     arguments.output = arguments.output or f"runs/studies/{arguments.study}-{arguments.scale}"
     report = run_study(
-        arguments.study, arguments.scale, arguments.output, arguments.data_dir, arguments.jobs, not arguments.quiet
+        arguments.study,
+        arguments.scale,
+        arguments.output,
+        arguments.data_dir,
+        arguments.jobs,
+        not arguments.quiet,
+        arguments.rows_from,
     )
     print(f"{report}\nWritten to {arguments.output}/")
     return 0

@@ -47,7 +47,7 @@ def list_studies():
 
     Example:
         >>> list_studies()[:2]
-        ['complexity', 'connectivity']
+        ['beyond', 'complexity']
     """
     return STUDIES.names()
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import multiprocessing
 
 from keras_sparse.analysis import profile
+from keras_sparse.studies.end_with_parent import end_with_parent
 from keras_sparse.studies.lenet_recipe import PROTOCOL, lenet_recipe
 from keras_sparse.studies.radix_designs import (
     BATCH,
@@ -107,14 +108,12 @@ class RadixNets(Study):
         design = (how["network"], how["dataset"], kind, fixed, factor, seed)
         model = build(*design)
         found = profile(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        start = folder / "start.keras"
-        model.save(start)
+        start = self.keep(model, folder)
         memory = None
         if factor == LARGEST and fixed == CONNECTIONS and seed == 0:
             # Of a process that has done nothing else.
             spawn = multiprocessing.get_context("spawn")
-            with concurrent.futures.ProcessPoolExecutor(1, spawn) as executor:
+            with concurrent.futures.ProcessPoolExecutor(1, spawn, initializer=end_with_parent) as executor:
                 memory = executor.submit(memory_of_training, *design).result()
         recipe = lenet_recipe(
             start, how["dataset"], how["examples"], self.settings["epochs"], self.settings["batch_size"],
@@ -202,9 +201,9 @@ class RadixNets(Study):
         row = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, ((network, dataset), some) in zip(row, panels.items(), strict=True):
             self._panel(axes, f"{network} on {dataset}", some)
-            if (network, dataset) == ("lenet5", "mnist"):
-                dense = spread([row["accuracy"] for row in some if row["kind"] == DENSE])[0]
-                axes.plot(20, 100 * dense - 1, "k*", markersize=10, label="published: dense - 1 point")
+            dense = [row["accuracy"] for row in some if row["kind"] == DENSE]
+            if dense and (network, dataset) == ("lenet5", "mnist"):
+                axes.plot(20, 100 * spread(dense)[0] - 1, "k*", markersize=10, label="published: dense - 1 point")
         shared_legend(figure)
         return figure
 

@@ -5,12 +5,13 @@ import contextlib
 import multiprocessing
 import os
 import sys
-import threading
 import time
 
 from keras_sparse import checks
 from keras_sparse.kernels.choice import has_accelerator
+from keras_sparse.studies.end_with_parent import end_with_parent
 from keras_sparse.studies.study_folder import PIECE, StudyFolder
+from keras_sparse.training.run_folder import absolute
 
 # Of the libraries that compute: processes that each take one core disturb each other the least.
 ONE_THREAD = dict.fromkeys(
@@ -19,7 +20,7 @@ ONE_THREAD = dict.fromkeys(
 SECONDS_BETWEEN_FIGURES = 60  # drawing one takes about a second
 
 
-def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
+def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True, rows_from=None):
     """Runs a study, or what is left of it, and writes rows, table and figure.
 
     The rows of a piece are in `rows.csv`, and counted in `table.md`, as soon as it is done; `figure.png` follows once a
@@ -34,13 +35,15 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
             all cores: the default at the smallest scale, with a GPU or TPU, and where pieces are measured; else there
             is one for each core.
         verbose: Boolean, print a line for each piece, with the time left.
+        rows_from: Folder of another study of the same pieces, with the same settings, whose rows are taken instead of
+            doing those pieces again: "connectivity" trains the networks of "snn_topologies".
 
     Returns:
         The report, a string of Markdown; what `table.md` holds.
 
     Raises:
-        ValueError: If an argument is none of these, the folder holds another study, or pieces that are to be measured
-            would run side by side.
+        ValueError: If an argument is none of these, the folder holds another study, pieces that are to be measured
+            would run side by side, or rows are to be taken from a study of other pieces.
         FileNotFoundError: If a data set is not prepared.
 
     Example:
@@ -54,25 +57,33 @@ def run_study(name, scale, output, data_dir=None, jobs=None, verbose=True):
         raise checks.error(
             "jobs", "run_study", f"1 for {name}, which measures time and memory", jobs, "Leave it out.",
         )  # fmt: skip
-    folder = StudyFolder(output, study, name)
-    folder.begin(data_dir)
+    folder = StudyFolder(absolute(output), study, name)  # what is kept there names files, for later calls as well
+    folder.begin()
+    if rows_from is not None:
+        folder.take_rows(StudyFolder.open(absolute(rows_from)))
     rows = folder.read_rows()
     done = {row[PIECE] for row in rows}
     pieces = study.pieces()
     left = {
         piece: {"folder": folder.piece(piece), **arguments} for piece, arguments in pieces.items() if piece not in done
     }
+    if left:
+        folder.note(data_dir)
+        if verbose:
+            print(f"{name} {scale}: {len(pieces) - len(left)}/{len(pieces)}", file=sys.stderr, flush=True)
+    work = {piece: study.work(**arguments) for piece, arguments in pieces.items() if piece in left}
+    rest = sum(work.values())
     began = drawn = time.monotonic()
     for number, (piece, found) in enumerate(_results(name, study, data_dir, left, jobs), start=1):
-        rows += [{PIECE: piece, **row} for row in found]
-        rows.sort(key=lambda row: list(pieces).index(row[PIECE]))
+        rows = folder.in_order([*rows, *({PIECE: piece, **row} for row in found)])
         folder.write(rows)
         folder.forget_piece(piece)
         if time.monotonic() - drawn > SECONDS_BETWEEN_FIGURES:
             folder.write_figure(rows)
             drawn = time.monotonic()
         if verbose:
-            seconds = (time.monotonic() - began) / number * (len(left) - number)
+            rest -= work[piece]
+            seconds = (time.monotonic() - began) * rest / (sum(work.values()) - rest)
             count = len(pieces) - len(left) + number
             ending = f", {duration(seconds)} left" if number < len(left) else ""
             print(f"{name} {scale}: {count}/{len(pieces)} {piece}{ending}", file=sys.stderr, flush=True)
@@ -102,7 +113,7 @@ def _results(name, study, data_dir, pieces, jobs):
         executor = concurrent.futures.ProcessPoolExecutor(
             max(1, min(jobs, len(pieces))),
             multiprocessing.get_context("spawn"),
-            initializer=_end_with_parent,
+            initializer=end_with_parent,
             max_tasks_per_child=1 if has_own_process else None,
         )
         try:
@@ -119,17 +130,6 @@ def _results(name, study, data_dir, pieces, jobs):
             raise
         finally:
             executor.shutdown(cancel_futures=True)
-
-
-def _end_with_parent():
-    """Lets this process end as soon as the one that started it is gone, killed perhaps."""
-    parent = multiprocessing.parent_process()
-
-    def watch():
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_piece(name, scale, data_dir, arguments):

@@ -51,7 +51,7 @@ class SnnSweep(Study):
     """Networks of the paper by construction, degree, size and seed; a study says what to make of them.
 
     A piece is all networks of one variant and seed, trained as one stack. Pieces of the three studies are the same:
-    the rows of one may be copied to the folder of another, which then has nothing left to train.
+    `rows_from` of `run_study` takes those of another, and nothing is left to train.
     """
 
     protocol = (

@@ -9,6 +9,7 @@ from keras_sparse.analysis import profile
 from keras_sparse.datasets.loading import SOURCES
 from keras_sparse.studies.convolutional_networks import build, convolution_counts, recipe_fields
 from keras_sparse.studies.counts import difference
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.spreads import by, differs, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.training import Recipe
@@ -97,6 +98,10 @@ class SparseRandomVsWidth(Study):
                     "examples": examples, "epochs": epochs, "seed": seed,
                 }  # fmt: skip
         return pieces
+
+    def work(self, data=None, examples=None, epochs=None, **arguments):
+        # Seconds on a core of 2026: counting Inception-V3, or training on so many images.
+        return 20 if data is None else epochs * (examples or 60_000) / 300
 
     def run_piece(self, data_dir, folder, network, kept, multiplier, data=None, examples=None, epochs=None, seed=0):
         accuracy = None
@@ -189,11 +194,7 @@ class SparseRandomVsWidth(Study):
                     title += f"\n(published, full network: {FULLY_TRAINED[data]})"
                 axes.set_title(title, fontsize=10)
             line[0].set_ylabel("accuracy")
-        names = {}
-        for axes in grid[0]:
-            handles, labels = axes.get_legend_handles_labels()
-            names.update(zip(labels, handles, strict=True))
-        figure.legend(names.values(), names, loc="outside lower center", ncols=4, fontsize=8)
+        shared_legend(figure)
         return figure
 
 

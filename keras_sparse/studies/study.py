@@ -20,7 +20,7 @@ class Study(ABC):
         claim: String, what the paper says.
         protocol: String, what is done, and where it departs from the paper.
         published: Tuple of strings, what the paper prints that the rows are compared with.
-        scales: Dictionary from "smoke" (embedded data, under a minute), "cpu" (two cores, an hour at most) and "full"
+        scales: Dictionary from "smoke" (embedded data, under a minute), "cpu" (two cores, about an hour) and "full"
             (the paper's protocol) to a dictionary of settings.
         alone: Boolean, whether pieces are measured: each has the machine and, but at the smallest scale, a process to
             itself.
@@ -41,6 +41,10 @@ class Study(ABC):
     @abstractmethod
     def pieces(self):
         """The work: dictionary from the name of a piece to the arguments of `run_piece`, which can be pickled."""
+
+    def work(self, **arguments):
+        """How much work a piece is, in relation to others: by it the time that is left is reckoned."""
+        return 1
 
     @abstractmethod
     def run_piece(self, data_dir, folder, **arguments):

@@ -9,6 +9,7 @@ import shutil
 from keras_sparse.training.run_folder import RunFolder, absolute, environment
 
 STUDY = "study.json"
+MADE_WITH = "made_with"
 PIECE = "piece"  # the column that says which piece of work a row belongs to
 
 
@@ -32,11 +33,13 @@ class StudyFolder:
         """The folder of a study that was begun there, to read.
 
         Raises:
-            ValueError: If this version does not have that study, with these settings.
+            ValueError: If none was, or this version does not have that study, with these settings.
         """
         from keras_sparse.studies import STUDIES
 
         begun = _begun(RunFolder(path))
+        if begun is None:
+            raise ValueError(f"{str(path)!r} must be the folder of a study. There is no {STUDY} in it.")
         folder = cls(path, STUDIES.lookup(begun["study"], path)(begun["scale"]), begun["study"])
         if folder._differences(begun):
             raise ValueError(
@@ -45,8 +48,8 @@ class StudyFolder:
             )
         return folder
 
-    def begin(self, data_dir=None):
-        """Writes down what is studied, with which data and versions.
+    def begin(self):
+        """Writes down what is studied.
 
         Raises:
             ValueError: If another study, or the same one with other settings, was begun there.
@@ -59,8 +62,42 @@ class StudyFolder:
                 f"{str(self.files.path)!r}, in which {begun.get('study')} was begun at scale {begun.get('scale')}. "
                 f"They differ in: {', '.join(differing)}. Choose another folder."
             )
-        content = {**self.described, "data_dir": absolute(data_dir), "environment": environment()}
-        self.files.write_text(STUDY, json.dumps(content, indent=2) + "\n")
+        self._describe(begun.get(MADE_WITH, []))
+
+    def note(self, data_dir):
+        """Writes down with which data and versions pieces are about to be done; a study may have begun with others."""
+        before = _begun(self.files)[MADE_WITH]
+        now = {"data_dir": absolute(data_dir), "environment": environment()}
+        if now not in before:
+            self._describe([*before, now])
+
+    def _describe(self, made_with):
+        self.files.write_text(STUDY, json.dumps({**self.described, MADE_WITH: made_with}, indent=2) + "\n")
+
+    def take_rows(self, other):
+        """Adds the rows of pieces that the folder of another study has, and this one lacks.
+
+        Raises:
+            ValueError: If the other study does other pieces of work.
+        """
+        same_work = type(other.study).run_piece is type(self.study).run_piece
+        if not same_work or any(other.described[key] != self.described[key] for key in ("scale", "settings")):
+            raise ValueError(
+                f"`rows_from` of run_study must be the folder of a study that does the same work as "
+                f"{self.described['study']} at scale {self.study.scale}. Received: {str(other.files.path)!r}, which "
+                f"holds {other.described['study']} at scale {other.study.scale}. Leave it out: the rows will be found."
+            )
+        rows = self.read_rows()
+        done = {row[PIECE] for row in rows}
+        taken = [row for row in other.read_rows() if row[PIECE] not in done]
+        if taken:
+            self._describe(_begun(other.files).get(MADE_WITH, []) + _begun(self.files)[MADE_WITH])
+            self.write(self.in_order([*rows, *taken]))
+
+    def in_order(self, rows):
+        """Rows in the order of the pieces, whichever was done first."""
+        pieces = list(self.study.pieces())
+        return sorted(rows, key=lambda row: pieces.index(row[PIECE]))
 
     def _differences(self, begun):
         return [key for key in self.described if begun.get(key) != self.described[key]]

@@ -1,5 +1,6 @@
 """Pieces of work: done once, kept at once, and taken up where they stopped."""
 
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,8 @@ from keras_sparse.studies.run_study import duration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DONE = []
+FOLDERS = []
+NOW = [0]
 
 
 class Squares(Study):
@@ -29,13 +32,18 @@ class Squares(Study):
     def pieces(self):
         return {f"n={n}": {"n": n} for n in self.settings["numbers"]}
 
+    def work(self, n):
+        return n * n
+
     def run_piece(self, data_dir, folder, n):
+        FOLDERS.append(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if n == 3 and len(DONE) < 3:
             DONE.append("failed")
             (folder / "half").touch()
             raise KeyboardInterrupt
         DONE.append("found" if (folder / "half").exists() else n)
+        NOW[0] += n * n  # seconds
         return [{"n": n, "power": power, "value": n**power / 3, "note": None} for power in (2, 4)]
 
     def table(self, rows):
@@ -52,10 +60,25 @@ class Squares(Study):
         return figure
 
 
+class Roots(Squares):
+    """Another study of the same pieces."""
+
+    def findings(self, rows):
+        return ["Roots grow too."]
+
+
+class Cubes(Squares):
+    """A study of other pieces."""
+
+    def run_piece(self, data_dir, folder, n):
+        return [{"n": n, "power": 3, "value": n**3, "note": None}]
+
+
 @pytest.fixture(autouse=True)
 def _table_with_squares(monkeypatch):
     DONE.clear()
-    monkeypatch.setattr(studies, "STUDIES", Registry("study", [Squares]))
+    FOLDERS.clear()
+    monkeypatch.setattr(studies, "STUDIES", Registry("study", [Squares, Roots, Cubes]))
 
 
 def test_a_stopped_study_goes_on_where_it_stopped(tmp_path, capsys):
@@ -85,6 +108,53 @@ def test_the_folder_of_another_study_is_refused(tmp_path):
     run_study("squares", "cpu", tmp_path, jobs=1, verbose=False)
     with pytest.raises(ValueError, match=r"begun at scale cpu\. They differ in: scale, settings"):
         run_study("squares", "full", tmp_path)
+
+
+def test_time_left_is_reckoned_by_work(tmp_path, capsys, monkeypatch):
+    DONE.extend(("failed",) * 3)
+    monkeypatch.setattr(run_study.__globals__["time"], "monotonic", lambda: NOW[0])
+    run_study("squares", "smoke", tmp_path)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "squares smoke: 0/3",
+        "squares smoke: 1/3 n=1, 13 s left",
+        "squares smoke: 2/3 n=2, 9 s left",
+        "squares smoke: 3/3 n=3",
+    ]
+
+
+def test_rows_of_a_study_of_the_same_pieces(tmp_path):
+    DONE.extend(("failed",) * 3)
+    with pytest.raises(ValueError, match=r"'.*first' must be the folder of a study\. There is no study\.json in it"):
+        run_study("roots", "smoke", tmp_path / "second", rows_from=tmp_path / "first")
+    run_study("squares", "smoke", tmp_path / "first", verbose=False)
+    DONE.clear()
+    for _ in range(2):
+        report = run_study("roots", "smoke", tmp_path / "second", rows_from=tmp_path / "first")
+        assert "Roots grow too." in report
+    assert DONE == []
+    first, second = (json.loads((tmp_path / name / "study.json").read_text()) for name in ("first", "second"))
+    assert first["made_with"] == second["made_with"]
+    assert (tmp_path / "second" / "rows.csv").read_bytes() == (tmp_path / "first" / "rows.csv").read_bytes()
+    for name, scale in (("cubes", "smoke"), ("roots", "cpu")):
+        with pytest.raises(ValueError, match=f"that does the same work as {name} at scale {scale}. Received: .*first"):
+            run_study(name, scale, tmp_path / name, rows_from=tmp_path / "first", jobs=1)
+
+
+def test_data_and_versions_are_those_that_rows_were_found_with(tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        run_study("squares", "smoke", tmp_path, "/a")
+    for data_dir in ("/b", "/c"):  # when it is complete nothing is found
+        run_study("squares", "smoke", tmp_path, data_dir, verbose=False)
+    made_with = json.loads((tmp_path / "study.json").read_text())["made_with"]
+    assert [one["data_dir"] for one in made_with] == ["/a", "/b"]
+    assert made_with[0]["environment"]["keras"] == keras.__version__
+
+
+def test_a_folder_may_be_named_in_another_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_study("squares", "cpu", "x", jobs=1, verbose=False)
+    assert [tmp_path / "x" / "pieces" / f"n={n}" for n in (1, 2)] == FOLDERS
 
 
 def test_a_figure_is_there_before_the_end(tmp_path, monkeypatch):
