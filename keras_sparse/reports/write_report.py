@@ -21,7 +21,7 @@ class Report:
     Attributes:
         output: Path of the file.
         headings: List of strings, its chapters.
-        left_out: List of strings, what was begun and has nothing to show yet.
+        left_out: List of strings, what has nothing to show yet, or cannot be read.
     """
 
     output: Path
@@ -47,7 +47,8 @@ def write_report(folders, output="report.html"):
         A `Report`.
 
     Raises:
-        ValueError: If a folder is none of these, has nothing to show yet, or holds what this version cannot read.
+        ValueError: If a folder is none of these, has nothing to show yet, or holds what this version cannot read. Such
+            folders in one that is named are left out instead, unless nothing remains.
 
     Example:
         >>> print(write_report(["runs/cifar", "runs/found"], "report.html"))
@@ -78,12 +79,11 @@ def _chapters(folders):
     for place, (kind, path, is_named) in found.items():
         try:
             chapters.append(kind(path, names[place]))
-        except NothingToShow as error:
-            if is_named:
-                raise
-            left_out.append(str(error))
         except (KeyError, ValueError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+            message = str(error) if isinstance(error, NothingToShow) else f"{str(path)!r} cannot be read: {error}"
+            if is_named:
+                raise ValueError(message) from error
+            left_out.append(message)
     if not chapters:
         raise ValueError(" ".join(left_out))
     return chapters, left_out

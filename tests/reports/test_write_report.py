@@ -119,10 +119,15 @@ def test_unfinished_ones_say_so(runs, job, tmp_path, capsys):
     rows = (study / "rows.csv").read_text().splitlines()
     (study / "rows.csv").write_text("\n".join(rows[:2]) + "\n")
     shutil.rmtree(tmp_path / "runs" / job.name / "mlp")
+    older = tmp_path / "runs" / "studies" / "older"
+    older.mkdir()
+    (older / "study.json").write_text('{"study": "complexity", "scale": "smoke", "settings": {}}')
     output = tmp_path / "r.html"
     assert main(["report", str(tmp_path / "runs"), "--output", str(output)]) == 0
     left_out = f"'{tmp_path / 'runs' / job.name / 'mlp'}': a run of a job, which has not begun."
-    assert f"Not in the report: {left_out}\n" in capsys.readouterr().out
+    written = capsys.readouterr().out
+    assert f"Not in the report: {left_out}\n" in written
+    assert f"Not in the report: '{older}' cannot be read: '{older}' holds complexity at scale smoke, with" in written
     page = HtmlPage(output.read_text())
     notes = [text for attributes, text in page.of("p") + page.of("div") if attributes.get("class") == "note"]
     assert notes[0] == (
