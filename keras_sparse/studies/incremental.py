@@ -227,9 +227,12 @@ def _curves(rows):
 
 
 def _first(curve, accuracy):
-    """Step and multiply-adds at which an accuracy is first there."""
-    index = np.argmax(curve["accuracy"] >= accuracy)
-    return curve["step"][index], curve["spent"][index]
+    """Step and multiply-adds at which an accuracy is first there, on straight lines between epochs."""
+    after = int(np.argmax(curve["accuracy"] >= accuracy))
+    if after == 0:
+        return curve["step"][0], curve["spent"][0]
+    ends = curve["accuracy"][after - 1 : after + 1]
+    return tuple(np.interp(accuracy, ends, curve[name][after - 1 : after + 1]) for name in ("step", "spent"))
 
 
 def _last(rows, start, period):
