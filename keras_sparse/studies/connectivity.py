@@ -17,6 +17,10 @@ class Connectivity(SnnSweep):
     claim = (
         "Connectivity differs between constructions, most where they are sparse, and correlates highly with accuracy."
     )
+    protocol = (
+        f"{SnnSweep.protocol} Constructions that come out as the same graph, as the rotating ones do with few "
+        "connections, count as networks of their own; so do seeds, for the intervals."
+    )
     published = ("A figure without numbers, and no coefficient.",)
 
     def table(self, rows):

@@ -68,18 +68,20 @@ class PrunedStructures(PruningRuns):
                     f"{network}: with new weights and the higher rate (claim, for LeNet-5: better): {higher}; with "
                     f"scaled weights: {scaled}."
                 )
-            deviations = {
-                "iterative": _deviations(some, ITERATIVE, NEW),
-                "one-time": _deviations(some, ONE_TIME, NEW),
-                "iterative at the higher rate (claim: smaller)": _deviations(some, ITERATIVE, FASTER),
-                "iterative with scaled weights": _deviations(some, ITERATIVE, SCALED),
+            compared = {
+                "iterative": (ITERATIVE, NEW),
+                "one-time": (ONE_TIME, NEW),
+                "iterative at the higher rate (claim: smaller)": (ITERATIVE, FASTER),
+                "iterative with scaled weights": (ITERATIVE, SCALED),
             }
-            found = [f"{what} {values}" for what, values in deviations.items() if values]
-            if found:
-                lines.append(
-                    f"{network}: standard deviation of the accuracy with new weights, in points (claim, for LeNet-5: "
-                    f"large): {'; '.join(found)}."
-                )
+            for what, column, unit in (("accuracy, in points,", "accuracy", 100), ("test loss", "loss", 1)):
+                deviations = {name: _deviations(some, *which, column, unit) for name, which in compared.items()}
+                found = [f"{name} {values}" for name, values in deviations.items() if values]
+                if found:
+                    lines.append(
+                        f"{network}: standard deviation of the {what} with new weights (claim, for LeNet-5: large): "
+                        f"{'; '.join(found)}."
+                    )
             for (name, method, sparsity), published in PUBLISHED.items():
                 found = some.get((method, NEW, sparsity))
                 if name == network and found:
@@ -157,12 +159,10 @@ class PrunedStructures(PruningRuns):
         axes.set_xlabel("epoch")
 
 
-def _deviations(some, method, weights):
+def _deviations(some, method, weights, column, unit):
     """Of rows with at least two initializations, by sparsity."""
     found = []
     for (one, kind, sparsity), rows in some.items():
         if (one, kind) == (method, weights) and len(rows) > 1:
-            found.append(
-                f"{sparsity:.0%} {100 * spread([row['accuracy'] for row in rows])[1] * math.sqrt(len(rows)):.2f}"
-            )
+            found.append(f"{sparsity:.0%} {unit * spread([row[column] for row in rows])[1] * math.sqrt(len(rows)):.2f}")
     return ", ".join(found)

@@ -30,7 +30,8 @@ class PruningRuns(Study):
         "it was, on the same batches; the higher rate is three times as high; "
         "scaled weights have the variance that suits the connections that are left (these two on structures of "
         f"iterative pruning, at the sparsities `more_at`). {PROTOCOL} Each of `seeds` is a dense network or one that "
-        "is pruned, each of `initializations` new weights on its connections."
+        "is pruned, each of `initializations` new weights on its connections; errors "
+        "and deviations count each of the latter as a run of its own."
     )
     scales = {  # noqa: RUF012
         "smoke": {

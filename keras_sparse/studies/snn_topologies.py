@@ -3,7 +3,7 @@
 from keras_sparse.studies.error_axis import error_of, log_errors
 from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, SnnSweep
-from keras_sparse.studies.spreads import by, paired, percent, points, spread
+from keras_sparse.studies.spreads import by, differs, paired, percent, points, spread
 from keras_sparse.studies.variant_panels import figure_size, label_degrees, variant_panels
 
 
@@ -34,10 +34,11 @@ class SnnTopologies(SnnSweep):
         lines = []
         for (variant,), group in by(rows, "variant").items():
             dense = [row for row in group if row["construction"] == DENSE]
-            gaps = {}
+            values = {}
             for (construction, degree), some in by(group, "construction", "degree").items():
                 if construction != DENSE:
-                    gaps[construction, degree] = spread(paired(some, dense))
+                    values[construction, degree] = paired(some, dense)
+            gaps = {one: spread(differences) for one, differences in values.items()}
             degrees = [degree for degree in self._degrees(rows) if degree < 1]
             best = {degree: max(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
             worst = {degree: min(CONSTRUCTIONS, key=lambda one: gaps[one, degree][0]) for degree in degrees}
@@ -50,9 +51,9 @@ class SnnTopologies(SnnSweep):
                 )
                 + "."
             )
-            exceeding = [one for one, (mean, error) in gaps.items() if mean > 2 * error > 0]
+            exceeding = [one for one in gaps if gaps[one][0] > 0 and differs(values[one])]
             lines.append(
-                f"{variant}: above dense by more than two standard errors: "
+                f"{variant}: above dense, with 95% confidence over seeds for each: "
                 + (", ".join(f"{construction} at {degree:.1%}" for construction, degree in exceeding) or "none")
                 + "."
             )

@@ -68,7 +68,7 @@ def test_findings_compare_with_the_dense_network_of_the_same_seed():
     def row(method, sparsity, seed, weights, accuracy, initialization=None):
         return {
             "network": "lenet5", "method": method, "sparsity": sparsity, "seed": seed, "weights": weights,
-            "initialization": initialization, "epoch": 6, "accuracy": accuracy, "loss": 1.0,
+            "initialization": initialization, "epoch": 6, "accuracy": accuracy, "loss": 1 - accuracy / 2,
         }  # fmt: skip
 
     rows = [row("dense", 0.0, 0, "found", 0.9), row("dense", 0.0, 1, "found", 0.7)]
@@ -81,6 +81,8 @@ def test_findings_compare_with_the_dense_network_of_the_same_seed():
     assert lines[0].endswith("95% -10.00 ± 0.00.")
     assert "95% -30.00 ± 5.77" in lines[1]
     assert lines[2].endswith("(claim, for LeNet-5: large): iterative 95% 10.00.")
-    assert lines[3] == "lenet5, iterative 95%, new weights: 60.00 ± 5.77, best 70.00%; published 98.54%."
+    assert "of the test loss with new weights" in lines[3]
+    assert lines[3].endswith("iterative 95% 0.05.")
+    assert lines[4] == "lenet5, iterative 95%, new weights: 60.00 ± 5.77, best 70.00%; published 98.54%."
     titles, cells = PrunedStructures("cpu").table(rows)
     assert dict(zip(titles, cells[2], strict=True))["lowest to highest"] == "50.00 to 70.00"

@@ -48,7 +48,7 @@ def test_findings_compare_with_the_dense_network_of_the_same_seed():
             )
     best, above = SnnTopologies("cpu").findings(rows)
     assert "10.0%: fibonacci_rotating +5.05 ± 0.05, random_edge +0.05 ± 0.05" in best
-    # Of random_edge it is one standard error only.
+    # Of random_edge one seed is as good as dense.
     assert above.endswith(
         "random_rotating at 10.0%, expander at 10.0%, rotating at 10.0%, long_short_rotating at 10.0%, "
         "fibonacci_rotating at 10.0%."
