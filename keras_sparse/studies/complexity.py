@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_sparse.aggregation import Pattern, get_pattern
 from keras_sparse.layers import FractalBlock, PreactivationUnit, SparseAggregationBlock
+from keras_sparse.studies.shared_legend import shared_legend
+from keras_sparse.studies.spreads import by
 from keras_sparse.studies.study import Study
 
 QUANTITIES = {"links": "links", "parameters": "parameters", "path": "longest shortest gradient path"}
@@ -80,7 +82,7 @@ class Complexity(Study):
         for name in QUANTITIES.values():
             titles += [f"{name} at N={deepest}", "grows as", "claimed"]
         cells = []
-        for architecture, group in _by_architecture(rows).items():
+        for (architecture,), group in by(rows, "architecture").items():
             line = [architecture]
             for quantity, claimed in zip(QUANTITIES, ARCHITECTURES[architecture][2], strict=True):
                 law, error = fitted_law(*zip(*((row["depth"], row[quantity]) for row in group), strict=True))
@@ -90,7 +92,7 @@ class Complexity(Study):
 
     def findings(self, rows):
         agree, differ = 0, []
-        for architecture, group in _by_architecture(rows).items():
+        for (architecture,), group in by(rows, "architecture").items():
             for quantity, claimed in zip(QUANTITIES, ARCHITECTURES[architecture][2], strict=True):
                 law, _ = fitted_law(*zip(*((row["depth"], row[quantity]) for row in group), strict=True))
                 if law == claimed:
@@ -103,20 +105,22 @@ class Complexity(Study):
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(14, 4.6), layout="constrained")
-        for axes, (quantity, name) in zip(figure.subplots(1, 3), QUANTITIES.items(), strict=True):
-            for i, (architecture, group) in enumerate(_by_architecture(rows).items()):
-                depths = [row["depth"] for row in group]
+        for at, (axes, (quantity, name)) in enumerate(zip(figure.subplots(1, 3), QUANTITIES.items(), strict=True)):
+            for i, ((architecture,), group) in enumerate(by(rows, "architecture").items()):
+                depths, costs = ([row[column] for row in group] for column in ("depth", quantity))
                 # Some lie upon each other: marks of different sizes show all.
                 axes.loglog(
-                    depths, [row[quantity] for row in group], marker="o", markersize=9 - i * 0.8, color=f"C{i}",
-                    linewidth=1, label=architecture,
+                    depths, costs, "o", markersize=9 - i * 0.8, color=f"C{i}", label=architecture,
                 )  # fmt: skip
+                claimed = ARCHITECTURES[architecture][2][at]
+                if claimed is not None:
+                    values, _ = fit(claimed, depths, costs)
+                    axes.loglog(depths, values, color="0.3", linewidth=0.8, zorder=0, label="order as claimed, fitted")
             axes.set_xscale("log", base=2)
             axes.set_xlabel("units N")
             axes.set_title(name)
             axes.grid(alpha=0.3)
-        names = axes.get_legend_handles_labels()
-        figure.legend(*names, loc="outside lower center", ncols=5, fontsize=8)
+        shared_legend(figure, ncols=5)
         return figure
 
 
@@ -142,23 +146,19 @@ def counts(architecture, depth):
     }
 
 
+def fit(law, depths, costs):
+    """A law with the factor and the constant that suit the costs best: `(its values, their relative error)`."""
+    depths, costs = np.array(depths, float), np.array(costs, float)
+    columns = [LAWS[law](depths)] if law == "1" else [LAWS[law](depths), np.ones_like(depths)]
+    # Divided by the costs: relative errors count.
+    design = np.stack(columns, axis=1) / costs[:, None]
+    relative = design @ np.linalg.lstsq(design, np.ones_like(costs), rcond=None)[0]
+    return relative * costs, float(np.sqrt(np.mean((relative - 1) ** 2)))
+
+
 def fitted_law(depths, costs):
     """`(name in LAWS, relative error)` of the law that fits best."""
-    depths, costs = np.array(depths, float), np.array(costs, float)
-    errors = {}
-    for name, law in LAWS.items():
-        columns = [law(depths)] if name == "1" else [law(depths), np.ones_like(depths)]
-        # Divided by the costs: relative errors count.
-        design = np.stack(columns, axis=1) / costs[:, None]
-        solution = np.linalg.lstsq(design, np.ones_like(costs), rcond=None)[0]
-        errors[name] = float(np.sqrt(np.mean((design @ solution - 1) ** 2)))
+    errors = {law: fit(law, depths, costs)[1] for law in LAWS}
     # Where a slower law fits exactly, a faster one may too, with a factor of zero.
-    best = min(errors, key=lambda name: round(errors[name], 9))
+    best = min(errors, key=lambda law: round(errors[law], 9))
     return best, errors[best]
-
-
-def _by_architecture(rows):
-    groups = {}
-    for row in rows:
-        groups.setdefault(row["architecture"], []).append(row)
-    return groups

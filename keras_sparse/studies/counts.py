@@ -6,6 +6,7 @@ import keras
 
 from keras_sparse.analysis import profile
 from keras_sparse.studies.published_counts import PUBLISHED_COUNTS
+from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.study import Study
 
 
@@ -18,7 +19,9 @@ class Counts(Study):
     )
     protocol = (
         "Each network is built, its trained values are counted and, for ImageNet, its multiply-adds for one image, two "
-        "operations each. A count is right if it rounds to what is printed (figures of the study: rounds or is cut to)."
+        "operations each. A count is right if it rounds to what is printed (figures of the study: rounds or is cut "
+        "to). Left out are networks of others that the tables list to compare with and this package does not build: "
+        "wide ResNets, FractalNet, pruned ones, and the ResNet of two 3x3 convolutions."
     )
     published = (
         "All counts are in the columns `printed`. Where no reading of the paper gives the printed count, `by rule` is "
@@ -93,20 +96,27 @@ class Counts(Study):
     def plot(self, rows):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.4, 5.4), layout="constrained")
-        axes = figure.subplots()
-        for i, source in enumerate(sorted({row["source"] for row in rows})):
-            group = [row for row in rows if row["source"] == source]
-            axes.loglog(
-                [row["printed"] for row in group], [row["ours"] for row in group], "ox+s^"[i % 5], color=f"C{i}",
-                markersize=7, fillstyle="none", label=source,
-            )  # fmt: skip
-        ends = [min(row["printed"] for row in rows), max(row["printed"] for row in rows)]
-        axes.loglog(ends, ends, color="0.6", linewidth=0.8, label="the same")
-        axes.set_xlabel("printed (million parameters)")
-        axes.set_ylabel("ours")
-        axes.legend(fontsize=8)
-        axes.grid(alpha=0.3)
+        panels = {"million parameters": ("printed", "ours", rows)}
+        counted = [row for row in rows if row["printed_gflops"] is not None]
+        if counted:
+            panels["thousand million operations"] = ("printed_gflops", "ours_gflops", counted)
+        figure = Figure(figsize=(5.4 * len(panels), 5.4), layout="constrained")
+        sources = sorted({row["source"] for row in rows})
+        row = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (unit, (x, y, some)) in zip(row, panels.items(), strict=True):
+            for i, source in enumerate(sources):
+                pairs = [(row[x], row[y]) for row in some if row["source"] == source]
+                if pairs:
+                    axes.loglog(
+                        *zip(*pairs, strict=True), "ox+s^"[i % 5], color=f"C{i}", markersize=7, fillstyle="none",
+                        label=source,
+                    )  # fmt: skip
+            ends = [limit(row[x] for row in some) for limit in (min, max)]
+            axes.loglog(ends, ends, color="0.6", linewidth=0.8, label="the same")
+            axes.set_xlabel(f"printed ({unit})")
+            axes.set_ylabel("ours")
+            axes.grid(alpha=0.3)
+        shared_legend(figure)
         return figure
 
 

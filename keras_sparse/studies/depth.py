@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse.applications import get_model
 from keras_sparse.datasets import SOURCES, load
 from keras_sparse.studies.peak_memory import peak_memory
-from keras_sparse.studies.spreads import by, spread
+from keras_sparse.studies.spreads import brief, by, paired, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.studies.training_costs import clocked, exponent, prepare, random_batch
 from keras_sparse.training import preset
@@ -91,6 +91,9 @@ class Depth(Study):
             for seed in self.settings["seeds"]
         }
 
+    def work(self, network, depth, seed):
+        return depth
+
     def run_piece(self, data_dir, folder, network, depth, seed):
         name, arguments, _ = NETWORKS[network]
         arguments = {**arguments, "depth": depth}
@@ -145,9 +148,9 @@ class Depth(Study):
                     network,
                     str(depth),
                     f"{group[0]['parameters']:,}",
-                    *(_mean([row[cost] for row in group]) for cost in COSTS),
+                    *(brief([row[cost] for row in group]) for cost in COSTS),
                     loss(group),
-                    _mean(errors) if errors else "",
+                    brief(errors) if errors else "",
                     "" if printed is None else f"{printed:.2f}",
                 )
             )
@@ -169,7 +172,7 @@ class Depth(Study):
             networks = by(group, "network")
             if len(networks) > 1:
                 listed = "; ".join(
-                    f"{network} {_mean([row['step'] for row in some])} s, {_mean([row['above'] for row in some])} GiB"
+                    f"{network} {brief([row['step'] for row in some])} s, {brief([row['above'] for row in some])} GiB"
                     for (network,), some in networks.items()
                 )
                 lines.append(f"{depth} layers, step and memory above imports: {listed}.")
@@ -187,11 +190,11 @@ class Depth(Study):
             i = list(NETWORKS).index(network)
             style = {"color": f"C{i}", "marker": "osv^D*P"[i], "markersize": 5, "linewidth": 1}
             for axes, column in zip(panels, shown, strict=False):
-                found = by([row for row in group if row[column]], "depth")  # 0: too little to be measured
+                # None: it diverged; 0: too little to be measured.
+                found = {depth: [row[column] for row in some] for (depth,), some in by(group, "depth").items()}
+                found = {depth: spread(values) for depth, values in found.items() if all(values)}
                 if found:
-                    values = [spread([row[column] for row in some]) for some in found.values()]
-                    depths = [depth for (depth,) in found]
-                    axes.errorbar(depths, *zip(*values, strict=True), capsize=2, label=network, **style)
+                    axes.errorbar(found, *zip(*found.values(), strict=True), capsize=2, label=network, **style)
             self._plot_errors(panels[-1], network, group, style)
         for axes, name in zip(panels, [*shown.values(), "test error (%)"], strict=True):
             axes.set_xscale("log")
@@ -216,12 +219,12 @@ class Depth(Study):
 
 def _errors(depth, networks):
     """SparseNet[+] against ResNet in test error, where both were trained to the end."""
-    twins = [networks.get((network,), ()) for network in ("SparseNet[+]", "ResNet")]
-    sparse, dense = ({row["seed"]: row["accuracy"] for row in rows if row["accuracy"] is not None} for rows in twins)
-    gaps = [100 * (dense[seed] - sparse[seed]) for seed in dense if seed in sparse]
+    twins = (networks.get((network,), ()) for network in ("SparseNet[+]", "ResNet"))
+    sparse, dense = ([row for row in rows if row["accuracy"] is not None] for rows in twins)
+    gaps = paired(sparse, dense)
     if not gaps:
         return []
-    mean, error = spread(gaps)
+    mean, error = spread([-100 * gap for gap in gaps])
     printed = NETWORKS["SparseNet[+]"][2][depth] - NETWORKS["ResNet"][2][depth]
     return [
         f"{depth} layers, error of SparseNet[+] minus that of ResNet: {mean:+.2f} ± {error:.2f} points, printed "
@@ -233,10 +236,5 @@ def loss(rows):
     """Mean and standard error over seeds, or how many of them diverged."""
     finite = [row["loss"] for row in rows if row["loss"] is not None]
     if len(finite) == len(rows):
-        return _mean(finite)
+        return brief(finite)
     return f"diverged ({len(rows) - len(finite)} of {len(rows)} seeds)"
-
-
-def _mean(values):
-    mean, error = spread(values)
-    return f"{mean:.3g}" + (f" ± {error:.1g}" if error else "")

@@ -7,7 +7,7 @@ import numpy as np
 from keras_sparse.applications import get_model
 from keras_sparse.datasets import SOURCES
 from keras_sparse.studies.published_counts import PUBLISHED_COUNTS, STUDY
-from keras_sparse.studies.spreads import by, percent, points, spread
+from keras_sparse.studies.spreads import by, paired, percent, points, spread
 from keras_sparse.studies.study import Study
 from keras_sparse.studies.training_costs import clocked, prepare, random_batch
 from keras_sparse.training import preset
@@ -76,7 +76,8 @@ class SparsenetVsDensenet(Study):
         "images. `cpu` scale trains the smallest pair alone, on CIFAR-10, 6 epochs on 7,500 of the images, and lowers "
         "the rate tenfold for the last one, without which accuracy depends on the step one stops at. Times are taken "
         f"of all seven pairs: the median of training steps that both of a pair take in turns, scaled to {EPOCH:,} "
-        "images. Where two pairs are timed side by side, on one thread each, only ratios are to be compared."
+        "images. With two cores or more other pieces of work go on beside them, on one thread each: only ratios are "
+        "to be compared."
     )
     published = (
         "Accuracies and times of the study (CIFAR-10 and CIFAR-100), and 100 minus the errors of Zhu et al. (300 "
@@ -266,9 +267,8 @@ def time_ratio(rows):
 
 def accuracy_gaps(rows):
     """Accuracy of SparseNet minus that of DenseNet, for each seed."""
-    pairs = by(_with(rows, "accuracy"), "seed").values()
-    accuracies = [{row["network"]: row["accuracy"] for row in pair} for pair in pairs]
-    return [pair["sparsenet"] - pair["densenet"] for pair in accuracies]
+    networks = by(_with(rows, "accuracy"), "network")
+    return paired(*(networks.get((network,), ()) for network in NETWORKS))
 
 
 def _with(rows, column):

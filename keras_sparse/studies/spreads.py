@@ -51,6 +51,12 @@ def percent(rows, column):
     return f"{100 * mean:.2f}" + (f" ± {100 * error:.2f}" if error else "")
 
 
+def brief(values):
+    """`0.351 ± 0.05`: mean and standard error, to three digits and one."""
+    mean, error = spread(values)
+    return f"{mean:.3g}" + (f" ± {error:.1g}" if error else "")
+
+
 def points(mean, error):
     """`+0.35 ± 0.05`: a difference of fractions, in points of percent."""
     return f"{100 * mean:+.2f}" + (f" ± {100 * error:.2f}" if error else "")

@@ -2,7 +2,7 @@
 
 from keras_sparse.studies.shared_legend import shared_legend
 from keras_sparse.studies.snn_sweep import CONSTRUCTIONS, DENSE, STANDARDIZED, VARIANTS, SnnSweep
-from keras_sparse.studies.spreads import by, rank_correlation, spread
+from keras_sparse.studies.spreads import brief, by, rank_correlation, spread
 from keras_sparse.studies.variant_panels import figure_size, label_degrees, variant_panels
 
 MEASURES = ("standard deviation", "minimum", "maximum")
@@ -21,8 +21,8 @@ class WeightStatistics(SnnSweep):
     def table(self, rows):
         titles = ("network", "construction", "degree", *MEASURES)
         cells = [
-            (*(str(value) for value in key[:2]), f"{key[2]:.1%}", *(_value(group, measure) for measure in MEASURES))
-            for key, group in by(rows, "variant", "construction", "degree").items()
+            (variant, construction, f"{degree:.1%}", *(brief([row[one] for row in group]) for one in MEASURES))
+            for (variant, construction, degree), group in by(rows, "variant", "construction", "degree").items()
         ]
         return titles, cells
 
@@ -61,11 +61,6 @@ class WeightStatistics(SnnSweep):
             label_degrees(axes)
         shared_legend(figure)
         return figure
-
-
-def _value(rows, measure):
-    mean, error = spread([row[measure] for row in rows])
-    return f"{mean:.3g}" + (f" ± {error:.1g}" if error else "")
 
 
 def _is_plain(variant):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sparse.studies.complexity import ARCHITECTURES, LAWS, counts, fitted_law
+from keras_sparse.studies.complexity import ARCHITECTURES, LAWS, counts, fit, fitted_law
 
 
 def test_costs_by_pencil():
@@ -23,6 +23,14 @@ def test_law_is_recognised(law):
     found, error = fitted_law(depths, (7 * LAWS[law](depths) + 3) * noise)
     assert found == law
     assert error < 0.02
+
+
+def test_a_law_is_fitted_by_factor_and_constant():
+    depths = np.array([8, 16, 32, 64, 128])
+    values, error = fit("log N", depths, 7 * np.log(depths) + 3)
+    np.testing.assert_allclose(values, 7 * np.log(depths) + 3)
+    assert error == pytest.approx(0, abs=1e-12)
+    assert fit("N", depths, np.log(depths))[1] > 0.05
 
 
 def test_claims_at_larger_depths():
