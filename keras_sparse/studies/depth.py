@@ -194,7 +194,7 @@ class Depth(Study):
                 found = {depth: [row[column] for row in some] for (depth,), some in by(group, "depth").items()}
                 found = {depth: spread(values) for depth, values in found.items() if all(values)}
                 if found:
-                    axes.errorbar(found, *zip(*found.values(), strict=True), capsize=2, label=network, **style)
+                    axes.errorbar(list(found), *zip(*found.values(), strict=True), capsize=2, label=network, **style)
             self._plot_errors(panels[-1], network, group, style)
         for axes, name in zip(panels, [*shown.values(), "test error (%)"], strict=True):
             axes.set_xscale("log")

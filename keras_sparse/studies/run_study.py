@@ -104,14 +104,16 @@ def duration(seconds):
 def _results(name, study, data_dir, pieces, jobs):
     """Yields `(piece, rows)` as they are done."""
     has_own_process = study.alone and study.scale != "smoke"
-    if min(jobs, len(pieces)) < 2 and not has_own_process:
+    if not pieces:
+        return
+    if jobs < 2 and not has_own_process:
         for piece, arguments in pieces.items():
             yield piece, _run_piece(name, study.scale, data_dir, arguments)
         return
     with contextlib.nullcontext() if has_own_process else one_thread_each():
         # Processes of their own, not forks: TensorFlow does not survive one.
         executor = concurrent.futures.ProcessPoolExecutor(
-            max(1, min(jobs, len(pieces))),
+            min(jobs, len(pieces)),
             multiprocessing.get_context("spawn"),
             initializer=end_with_parent,
             max_tasks_per_child=1 if has_own_process else None,

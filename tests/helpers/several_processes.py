@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 240
+# A guard against processes that wait for each other for ever: far more than a busy machine takes.
+SECONDS = 1200
 
 
 def start(script, backend, *arguments, **environment):

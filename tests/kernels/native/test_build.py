@@ -82,7 +82,7 @@ def test_two_processes_at_once_compile_once(sources, fresh, counted):
     for process in both:
         process.stdin.write("\n")
         process.stdin.flush()
-    answers = {process.communicate(timeout=60)[0] for process in both}
+    answers = {process.communicate(timeout=300)[0] for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(answers) == 1
     assert Path(answers.pop().strip()).parent == fresh
