@@ -25,7 +25,7 @@ def normalise(images, name):
 
 def in_order(split, batch_size, part):
     data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(batch_size)
-    return _cut(data, part).map(lambda x, y: (normalise(x, split.name), y)).prefetch(2)
+    return _ahead(_cut(data, part).map(lambda x, y: (normalise(x, split.name), y)))
 
 
 def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
@@ -46,7 +46,7 @@ def shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
         return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     # Images are held once, whatever the number of epochs; the next epoch is under way before one ends.
-    return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+    return _ahead(tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch))
 
 
 def augment(images, augmentation, seed, count=None, own=slice(None)):
@@ -110,9 +110,9 @@ def stream_in_order(split, batch_size, part):
 
     images = files.map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if part.count == 1:
-        return images.batch(batch_size).prefetch(2)
+        return _ahead(images.batch(batch_size))
     bounds = [_own(part, tf.constant(size)) for size in sizes]
-    return images.batch(1).rebatch([own.stop - own.start for own in bounds]).prefetch(2)
+    return _ahead(images.batch(1).rebatch([own.stop - own.start for own in bounds]))
 
 
 def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, part):
@@ -140,7 +140,16 @@ def stream_shuffled(split, batch_size, epochs, first_epoch, augmentation, seed, 
         images = order.enumerate().map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return images.batch(tf.cast(size, tf.int64))
 
-    return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).prefetch(2)
+    return _ahead(tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch))
+
+
+def _ahead(batches):
+    """Two batches are ready before they are asked for."""
+    options = tf.data.Options()
+    # Nothing here needs tuning, and its thread, asleep between looks that grow rare, may miss that the iterator ends:
+    # the end then waits for the next look, for as long as the epoch took.
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)
 
 
 def _cut(batches, part):

@@ -134,3 +134,11 @@ def test_hosts_take_as_many_batches_though_their_files_hold_more_or_less():
     assert set(labels[0].flat) == set(range(4))  # who has few sees them more than once
     assert set(labels[1].flat) <= set(range(4, 12))
     assert not np.array_equal(labels[1][:3], labels[1][3:])
+
+
+@pytest.mark.parametrize("kind", [split, stream])
+@pytest.mark.parametrize("part", [Part(), Part(0, 2)])
+def test_no_thread_tunes_what_needs_no_tuning(kind, part):
+    # TensorFlow's waits for its next look when an iterator ends, now and then for as long as the epoch took.
+    for batches in (kind().batches(4, part), kind().training_batches(4, 2, part=part)):
+        assert batches.options().autotune.enabled is False
