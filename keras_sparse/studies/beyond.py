@@ -73,6 +73,9 @@ class Beyond(Study):
                     pieces[name] = {"method": method, "budget": budget, "seed": seed}
         return pieces
 
+    def work(self, method, budget, seed):
+        return 3 + 24 * budget if method == "sparse_aggregation" else 1  # by its multiply-adds and many small layers
+
     def run_piece(self, data_dir, folder, method, budget, seed):
         settings = self.settings
         source = SOURCES[settings["dataset"]]
