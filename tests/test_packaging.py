@@ -111,13 +111,13 @@ def test_version_is_said_once_to_everyone():
     )
 
 
-def call(*command, cwd, timeout=1500, backend=None):
+def call(*command, cwd, backend=None):
     """Output of a command that must succeed. With NumPy as backend, where none matters, Python starts much sooner."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "KERAS_BACKEND")}
     if backend is not None:
         environment["KERAS_BACKEND"] = backend
     result = subprocess.run(
-        command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=timeout, check=False
+        command, cwd=cwd, env=environment, text=True, capture_output=True, timeout=1500, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
