@@ -132,6 +132,7 @@ class Beyond(Study):
 
     def plot(self, rows):
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator
 
         figure = Figure(figsize=(11, 4.6), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
@@ -149,6 +150,7 @@ class Beyond(Study):
                 mean, error = spread([row["accuracy"] for row in dense])
                 axes.errorbar(dense[0][column], mean, error, color="k", marker="*", capsize=2, label=DENSE)
             axes.set_xscale("log")
+            axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # more labels would run into each other
             axes.grid(alpha=0.3)
         panels[0].set_xlabel("trained values")
         panels[1].set_xlabel("multiply-adds for an image")
