@@ -197,7 +197,7 @@ class Depth(Study):
                 found = {depth: [row[column] for row in some] for (depth,), some in by(group, "depth").items()}
                 found = {depth: values for depth, values in found.items() if all(values)}
                 if column == "loss":
-                    points = [(*spread(values), spread(values)[1]) for values in found.values()]
+                    points = [(mean, error, error) for mean, error in map(spread, found.values())]
                 else:
                     points = [(min(values), 0, max(values) - min(values)) for values in found.values()]
                 if found:
